@@ -40,6 +40,9 @@ type Bundle struct {
 	kemKey  *mlkem.EncapsulationKey1024
 }
 
+// errOtherKey stops a caller from publishing what every peer would refuse.
+var errOtherKey = fmt.Errorf("%w: the signing key is not the device's; nothing was signed", ErrKey)
+
 // BundleHash names a bundle: a session start says by it which prekeys it used.
 type BundleHash [48]byte
 
@@ -50,10 +53,13 @@ func SignBundle(owner Party, key *SigningKey, s Suite, ecdhX [32]byte, kem []byt
 	if !owner.Device.Lists(s) {
 		return nil, errSuiteNotListed()
 	}
-	b := &Bundle{Suite: s, ECDH: ecdhX, NotBefore: notBefore, NotAfter: notAfter}
-	if copy(b.KEM[:], kem) != len(kem) {
+	if !key.Public().Equal(owner.Device.Key) {
+		return nil, errOtherKey
+	}
+	if len(kem) != mlkem.EncapsulationKeySize1024 {
 		return nil, errKEMKey()
 	}
+	b := &Bundle{Suite: s, ECDH: ecdhX, KEM: [mlkem.EncapsulationKeySize1024]byte(kem), NotBefore: notBefore, NotAfter: notAfter}
 	if err := b.parseKeys(); err != nil {
 		return nil, err
 	}

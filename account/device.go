@@ -62,7 +62,10 @@ func ParseDevice(b []byte) (*Device, error) {
 	if keyErr != nil {
 		return nil, keyErr
 	}
-	return d, d.check()
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func readSuites(r *codec.Reader) []Suite {

@@ -50,10 +50,10 @@ func OpenHold(raw []byte, r *Roster) (Hold, error) {
 	reader.Copy(h.Nonce[:])
 	sig := readSignature(reader)
 	if !reader.Done() || version != holdVersion || h.Account != r.id || r.recovery == nil {
-		return Hold{}, reject.New("V-08", ErrHold, "malformed, of another account, or of one without a recovery key")
+		return Hold{}, reject.New("V-04", ErrHold, "malformed, of another account, or of one without a recovery key")
 	}
 	if r.recovery.VerifyHybrid(append([]byte(holdContext), raw[:holdSize]...), &sig, holdContext) != nil {
-		return Hold{}, reject.New("V-08", ErrHold, "not signed by the recovery key")
+		return Hold{}, reject.New("V-04", ErrHold, "not signed by the recovery key")
 	}
 	return h, nil
 }

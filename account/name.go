@@ -9,7 +9,7 @@ const (
 	MaxNameLen = 32
 )
 
-// Name is the handle of an account on its server. SPEC §4.5.
+// Name is the handle of an account on its server. SPEC §4.1.
 type Name string
 
 // ParseName checks s against the rule for names. The rule has no upper case

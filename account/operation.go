@@ -61,6 +61,31 @@ func (o SetRecovery) payload() []byte     { return o.Key.append(nil) }
 func (o ReplaceRecovery) payload() []byte { return o.Key.append(nil) }
 func (ClearRecovery) payload() []byte     { return nil }
 
+// checkOperation refuses what this program was asked to propose and no parser
+// would take back.
+func checkOperation(op Operation) error {
+	switch o := op.(type) {
+	case AddDevice:
+		return o.Device.check()
+	case RenameDevice:
+		if len(o.Name) > MaxDeviceName {
+			return reject.New("V-18", ErrStatement, "a device name of more than 255 bytes")
+		}
+	case SetRecovery:
+		return checkKey(o.Key)
+	case ReplaceRecovery:
+		return checkKey(o.Key)
+	}
+	return nil
+}
+
+func checkKey(key *VerifyingKey) error {
+	if key == nil {
+		return reject.New("V-18", ErrStatement, "an operation without its key")
+	}
+	return nil
+}
+
 // parseOperation reads the payload of one operation strictly.
 func parseOperation(code opCode, payload []byte) (Operation, error) {
 	r := codec.NewReader(payload)

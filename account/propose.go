@@ -2,6 +2,7 @@ package account
 
 import (
 	"io"
+	"slices"
 
 	"github.com/posthorn/posthorn/internal/reject"
 )
@@ -24,15 +25,14 @@ func (r *Roster) Propose(author Author, added []*SigningKey, at uint64, rand io.
 	if s, err = s.sign(author.Key, added, rand); err != nil {
 		return nil, err
 	}
-	_, err = r.Apply(s)
-	if err != nil {
+	if _, err := r.Apply(s); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// ProposeBody returns the bytes that the author and every added device have to
-// sign, for devices that are not on this machine.
+// ProposeBody returns the body that the author and every added device sign with
+// SignBody, for devices that are not on this machine.
 func (r *Roster) ProposeBody(author Author, at uint64, ops ...Operation) ([]byte, error) {
 	s, err := r.draft(author, at, ops)
 	if err != nil {
@@ -43,7 +43,7 @@ func (r *Roster) ProposeBody(author Author, at uint64, ops ...Operation) ([]byte
 
 // SignBody is an added device's signature over a proposed body.
 func SignBody(key *SigningKey, body []byte, rand io.Reader) (*Signature, error) {
-	return key.SignHybrid(rand, body, statementContext)
+	return key.SignHybrid(rand, signedBody(body), statementContext)
 }
 
 // Assemble joins a proposed body with the signatures collected for it and
@@ -66,7 +66,12 @@ func (r *Roster) draft(author Author, at uint64, ops []Operation) (*Statement, e
 	if len(ops) == 0 || len(ops) > maxOperations {
 		return nil, reject.New("V-18", ErrStatement, "a statement has 1 to 16 operations")
 	}
-	s := &Statement{account: r.id, seq: r.seq + 1, prev: r.head, at: at, ops: ops, kind: signedByRecovery}
+	for _, op := range ops {
+		if err := checkOperation(op); err != nil {
+			return nil, err
+		}
+	}
+	s := &Statement{account: r.id, seq: r.seq + 1, prev: r.head, at: at, ops: slices.Clone(ops), kind: signedByRecovery}
 	if author.Device != nil {
 		s.kind, s.device = signedByDevice, *author.Device
 	}

@@ -19,7 +19,7 @@ type Roster struct {
 	head       [48]byte
 	devices    []*Device // in the order they were added
 	recovery   *VerifyingKey
-	retired    map[DeviceID]bool // every id that was ever removed
+	removed    []*Device // every device that was ever on the roster and is not now
 	statements [][]byte
 }
 
@@ -80,6 +80,9 @@ func ReplayRoster(statements [][]byte) (*Roster, error) {
 // StartRoster checks statement 0: one device that adds itself, alone or with a
 // recovery key.
 func StartRoster(s *Statement) (*Roster, error) {
+	if len(s.ops) == 0 {
+		return nil, reject.New("V-19", ErrRoster, "statement 0 is empty")
+	}
 	first, ok := s.ops[0].(AddDevice)
 	if s.seq != 0 || s.prev != [48]byte{} || !ok || s.kind != signedByDevice || s.device != first.Device.ID {
 		return nil, reject.New("V-19", ErrRoster, "statement 0 is not one device adding itself")
@@ -92,7 +95,7 @@ func StartRoster(s *Statement) (*Roster, error) {
 	if err := s.verify(first.Device.Key); err != nil {
 		return nil, err
 	}
-	empty := &Roster{id: s.Hash(), retired: map[DeviceID]bool{}}
+	empty := &Roster{id: s.Hash()}
 	return empty.advance(s)
 }
 
@@ -155,65 +158,12 @@ func (r *Roster) signer(s *Statement) (*VerifyingKey, error) {
 	return d.Key, nil
 }
 
-// verify checks the signer's signatures and those of the added devices.
-func (s *Statement) verify(signer *VerifyingKey) error {
-	if err := signer.VerifyHybrid(s.body, &s.sig, statementContext); err != nil {
-		return reject.New("V-23", fmt.Errorf("%w: %w", ErrRoster, err), "the signer did not sign this statement")
-	}
-	added := s.addedDevices()
-	if len(added) != len(s.added) {
-		return reject.New("V-24", ErrRoster, "each added device signs the statement, and nobody else does")
-	}
-	for i, d := range added {
-		if err := d.Key.VerifyHybrid(s.body, &s.added[i], statementContext); err != nil {
-			return reject.New("V-24", fmt.Errorf("%w: %w", ErrRoster, err), "an added device did not sign the statement")
-		}
-	}
-	return nil
-}
-
-// addedDevices are those that must sign beside the signer.
-func (s *Statement) addedDevices() (added []*Device) {
-	for _, op := range s.ops {
-		if add, ok := op.(AddDevice); ok && (s.kind == signedByRecovery || add.Device.ID != s.device) {
-			added = append(added, add.Device)
-		}
-	}
-	return added
-}
-
-// allows checks what the signer may do.
-func (r *Roster) allows(s *Statement) error {
-	adds, removesOthers := false, 0
-	for _, op := range s.ops {
-		switch o := op.(type) {
-		case AddDevice:
-			adds = true
-		case RemoveDevice:
-			if s.kind != signedByDevice || o.ID != s.device {
-				removesOthers++
-			}
-		case ReplaceRecovery, ClearRecovery:
-			if s.kind != signedByRecovery {
-				return reject.New("V-25", ErrRoster, "only the recovery key replaces or clears itself")
-			}
-		}
-	}
-	if s.kind == signedByDevice && adds && removesOthers > 0 && removesOthers == len(r.devices)-1 {
-		return reject.New("V-26", ErrRoster, "one device may not remove all others and add one at once")
-	}
-	return nil
-}
-
 // advance applies the operations in order to a copy.
 func (r *Roster) advance(s *Statement) (*Roster, error) {
 	next := &Roster{
 		id: r.id, seq: s.seq, head: s.Hash(), recovery: r.recovery,
-		devices: slices.Clone(r.devices), retired: map[DeviceID]bool{},
+		devices: slices.Clone(r.devices), removed: slices.Clone(r.removed),
 		statements: append(slices.Clone(r.statements), s.Marshal()),
-	}
-	for id := range r.retired {
-		next.retired[id] = true
 	}
 	for _, op := range s.ops {
 		if err := next.perform(op); err != nil {
@@ -224,63 +174,4 @@ func (r *Roster) advance(s *Statement) (*Roster, error) {
 		return nil, reject.New("V-28", ErrRoster, "an account has 1 to 64 devices")
 	}
 	return next, nil
-}
-
-func (r *Roster) perform(op Operation) error {
-	switch o := op.(type) {
-	case AddDevice:
-		return r.add(o.Device)
-	case RemoveDevice:
-		return r.remove(o.ID)
-	case RenameDevice:
-		return r.rename(o)
-	case SetRecovery:
-		return r.setRecovery(nil, o.Key)
-	case ReplaceRecovery:
-		return r.setRecovery(r.recovery, o.Key)
-	default:
-		return r.setRecovery(r.recovery, nil)
-	}
-}
-
-func (r *Roster) add(d *Device) error {
-	if r.index(d.ID) >= 0 || r.retired[d.ID] {
-		return reject.New("V-27", ErrRoster, "a device id is never used twice")
-	}
-	if slices.ContainsFunc(r.devices, func(o *Device) bool { return o.Key.sharesHalf(d.Key) }) {
-		return reject.New("V-27", ErrRoster, "two devices never share a key")
-	}
-	r.devices = append(r.devices, d)
-	return nil
-}
-
-func (r *Roster) remove(id DeviceID) error {
-	i := r.index(id)
-	if i < 0 {
-		return reject.New("V-29", ErrRoster, "no such device")
-	}
-	r.devices = slices.Delete(r.devices, i, i+1)
-	r.retired[id] = true
-	return nil
-}
-
-func (r *Roster) rename(o RenameDevice) error {
-	i := r.index(o.ID)
-	if i < 0 {
-		return reject.New("V-29", ErrRoster, "no such device")
-	}
-	renamed := *r.devices[i]
-	renamed.Name = o.Name
-	r.devices[i] = &renamed
-	return nil
-}
-
-// setRecovery replaces the key that is there, which must be expected: a device
-// may set one only where none exists.
-func (r *Roster) setRecovery(expected, key *VerifyingKey) error {
-	if r.recovery != expected || expected == nil && key == nil {
-		return reject.New("V-25", ErrRoster, "the account has a recovery key already, or none to replace")
-	}
-	r.recovery = key
-	return nil
 }

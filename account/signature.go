@@ -34,7 +34,7 @@ var (
 )
 
 // Signature is a hybrid signature: both algorithms over the same bytes. Its
-// wire form is the two fields one after the other. SPEC §3.4.
+// wire form is the two fields one after the other. SPEC §3.6.
 type Signature struct {
 	ECDSA [ECDSASignatureSize]byte // r‖s, s in the lower half of the order
 	MLDSA [MLDSASignatureSize]byte

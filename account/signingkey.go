@@ -14,7 +14,7 @@ import (
 
 // SigningKey is the private half of a hybrid key. It wraps two crypto.Signer
 // values, so that either half may live in hardware. It is safe for concurrent
-// use when both signers are. It never prints. SPEC §3.4.
+// use when both signers are. It never prints. SPEC §3.6.
 type SigningKey struct {
 	classical crypto.Signer
 	post      crypto.Signer

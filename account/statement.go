@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/internal/reject"
@@ -56,13 +57,18 @@ func (s *Statement) Seq() uint64 { return s.seq }
 func (s *Statement) At() uint64 { return s.at }
 
 // Operations are what the statement changes, in order.
-func (s *Statement) Operations() []Operation { return s.ops }
+func (s *Statement) Operations() []Operation { return slices.Clone(s.ops) }
 
 // Hash is the chain link: SHA-384 over the body, signatures excluded. That of
 // statement 0 is the account id. SPEC §4.5.
 func (s *Statement) Hash() [48]byte {
-	in := codec.AppendV32([]byte(statementContext), s.body)
-	return sha512.Sum384(in)
+	return sha512.Sum384(signedBody(s.body))
+}
+
+// signedBody is what is signed and hashed: the body under its own label, so
+// that it is taken for nothing else.
+func signedBody(body []byte) []byte {
+	return codec.AppendV32([]byte(statementContext), body)
 }
 
 // encodeBody builds the canonical body from the fields.
@@ -158,10 +164,13 @@ func (s *Statement) parseBody() error {
 // NewAccount makes statement 0: an account whose first device signs for
 // itself. Its Hash is the account id.
 func NewAccount(dev *Device, key *SigningKey, at uint64, rand io.Reader) (*Statement, error) {
-	s := &Statement{at: at, ops: []Operation{AddDevice{dev}}, kind: signedByDevice, device: dev.ID}
 	if err := dev.check(); err != nil {
 		return nil, err
 	}
+	if !key.Public().Equal(dev.Key) {
+		return nil, errOtherKey
+	}
+	s := &Statement{at: at, ops: []Operation{AddDevice{dev}}, kind: signedByDevice, device: dev.ID}
 	return s.sign(key, nil, rand)
 }
 
@@ -169,13 +178,13 @@ func NewAccount(dev *Device, key *SigningKey, at uint64, rand io.Reader) (*State
 // other device that the statement adds, in order.
 func (s *Statement) sign(key *SigningKey, added []*SigningKey, rand io.Reader) (*Statement, error) {
 	s.body = s.encodeBody()
-	sig, err := key.SignHybrid(rand, s.body, statementContext)
+	sig, err := SignBody(key, s.body, rand)
 	if err != nil {
 		return nil, err
 	}
 	s.sig = *sig
 	for _, k := range added {
-		sig, err := k.SignHybrid(rand, s.body, statementContext)
+		sig, err := SignBody(k, s.body, rand)
 		if err != nil {
 			return nil, err
 		}

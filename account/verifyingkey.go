@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/sha512"
+	"math/big"
 
 	"filippo.io/mldsa"
 
@@ -24,7 +25,7 @@ const (
 )
 
 // VerifyingKey is the public half of a hybrid key: ECDSA P-256 and ML-DSA-65.
-// It is parsed once and keeps the parsed form. SPEC §3.4.
+// It is parsed once and keeps the parsed form. SPEC §3.6.
 type VerifyingKey struct {
 	ecdsaKey   *ecdsa.PublicKey
 	mldsaKey   *mldsa.PublicKey
@@ -42,18 +43,31 @@ func ParseVerifyingKey(ecdsa33, mldsa1952 []byte) (*VerifyingKey, error) {
 	if x == nil {
 		return nil, reject.New("V-03", ErrKey, "the ECDSA half is not a compressed P-256 point of 33 bytes")
 	}
+	classical, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), uncompressed(x, y))
+	if err != nil {
+		return nil, reject.New("V-03", ErrKey, "the ECDSA half is no point of P-256")
+	}
 	post, err := mldsa.NewPublicKey(mldsa.MLDSA65(), mldsa1952)
 	if err != nil {
 		return nil, reject.New("V-03", ErrKey, "the ML-DSA-65 half is not 1,952 bytes")
 	}
 	k := &VerifyingKey{
-		ecdsaKey:   &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y},
+		ecdsaKey:   classical,
 		mldsaKey:   post,
 		ecdsaBytes: [ECDSAKeySize]byte(ecdsa33),
 		mldsaBytes: [MLDSAKeySize]byte(mldsa1952),
 	}
 	k.digest = sha512.Sum384(k.digestInput())
 	return k, nil
+}
+
+// uncompressed gives 04‖X‖Y.
+func uncompressed(x, y *big.Int) []byte {
+	point := make([]byte, 65)
+	point[0] = 4
+	x.FillBytes(point[1:33])
+	y.FillBytes(point[33:])
+	return point
 }
 
 func (k *VerifyingKey) digestInput() []byte {
@@ -70,7 +84,7 @@ func (k *VerifyingKey) ECDSABytes() []byte { return bytes.Clone(k.ecdsaBytes[:])
 func (k *VerifyingKey) MLDSABytes() []byte { return bytes.Clone(k.mldsaBytes[:]) }
 
 // Digest is SHA-384 over both halves. It stands for the whole key wherever 48
-// bytes are enough. SPEC §3.4.
+// bytes are enough. SPEC §3.6.
 func (k *VerifyingKey) Digest() [48]byte { return k.digest }
 
 // Equal reports whether both halves are the same.
@@ -92,7 +106,7 @@ func readVerifyingKey(r *codec.Reader) (*VerifyingKey, error) {
 	return ParseVerifyingKey(classical, post)
 }
 
-// VerifyECDSA checks a signature r‖s over the SHA-256 hash of msg. SPEC §3.4.
+// VerifyECDSA checks a signature r‖s over the SHA-256 hash of msg. SPEC §3.6.
 func (k *VerifyingKey) VerifyECDSA(msg, sig []byte) error {
 	if len(sig) != ECDSASignatureSize {
 		return reject.New("V-05", ErrSignature, "an ECDSA signature is 64 bytes")
@@ -111,7 +125,7 @@ func (k *VerifyingKey) VerifyECDSA(msg, sig []byte) error {
 }
 
 // VerifyMLDSA checks an ML-DSA-65 signature made for one purpose, which
-// context names (at most 255 bytes). SPEC §3.4.
+// context names (at most 255 bytes). SPEC §3.6.
 func (k *VerifyingKey) VerifyMLDSA(msg, sig []byte, context string) error {
 	if err := mldsa.Verify(k.mldsaKey, msg, sig, &mldsa.Options{Context: context}); err != nil {
 		return reject.New("V-06", ErrSignature, "the ML-DSA-65 signature is not by this key over these bytes")
@@ -119,7 +133,7 @@ func (k *VerifyingKey) VerifyMLDSA(msg, sig []byte, context string) error {
 	return nil
 }
 
-// VerifyHybrid checks both signatures, the cheaper one first. SPEC §3.4.
+// VerifyHybrid checks both signatures, the cheaper one first. SPEC §3.6.
 func (k *VerifyingKey) VerifyHybrid(msg []byte, sig *Signature, context string) error {
 	if err := k.VerifyECDSA(msg, sig.ECDSA[:]); err != nil {
 		return err
