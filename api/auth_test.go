@@ -1,0 +1,25 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/posthorn/posthorn/account"
+)
+
+func TestAuthBytesBindEveryField(t *testing.T) {
+	challenge := make([]byte, ChallengeSize)
+	base := string(AuthBytes("127.0.0.1:7480", challenge, account.ID{1}, account.DeviceID{2}))
+	other := make([]byte, ChallengeSize)
+	other[31] = 1
+	for name, got := range map[string][]byte{
+		"audience":  AuthBytes("127.0.0.1:7481", challenge, account.ID{1}, account.DeviceID{2}),
+		"challenge": AuthBytes("127.0.0.1:7480", other, account.ID{1}, account.DeviceID{2}),
+		"account":   AuthBytes("127.0.0.1:7480", challenge, account.ID{3}, account.DeviceID{2}),
+		"device":    AuthBytes("127.0.0.1:7480", challenge, account.ID{1}, account.DeviceID{3}),
+		"boundary":  AuthBytes("127.0.0.1:748", append([]byte("0"), challenge...), account.ID{1}, account.DeviceID{2}),
+	} {
+		if string(got) == base {
+			t.Errorf("another %s gives the same signed bytes", name)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package api
+
+import "time"
+
+// Limits of the interface. Both sides know them, so a client never builds a
+// request that must be refused.
+const (
+	// MaxEnvelope is the greatest payload of an envelope, in bytes: twice the
+	// greatest message, so that the format can grow without the server.
+	MaxEnvelope = 256 << 10
+
+	// MaxEnvelopes is how many envelopes one Send may carry: a fan-out to every
+	// device of a large conversation, in one fsync.
+	MaxEnvelopes = 64
+
+	// MaxRequest is the greatest request body, in bytes. It bounds what one
+	// unauthenticated connection can make the server hold.
+	MaxRequest = 4 << 20
+
+	// MaxHeader is the greatest request header, in bytes.
+	MaxHeader = 16 << 10
+
+	// ChallengeSize is the length of a login challenge, in bytes.
+	ChallengeSize = 32
+
+	// ChallengeLife is how long a challenge may be answered: a signature by a
+	// hardware key behind a PIN takes a while.
+	ChallengeLife = 2 * time.Minute
+
+	// TokenLife is how long a token works. It is short because a stolen token
+	// cannot be told from the device.
+	TokenLife = 15 * time.Minute
+
+	// KeepAlive is the longest silence on a delivery stream.
+	KeepAlive = 30 * time.Second
+
+	// Retention is how long an undelivered envelope is kept, and how long a
+	// device may stay away before senders are told that it is gone.
+	Retention = 30 * 24 * time.Hour
+)

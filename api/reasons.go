@@ -1,0 +1,22 @@
+package api
+
+// The reasons in an ErrorDetail. They never change their meaning, so programs
+// may act on them; the text beside them is for people.
+const (
+	ReasonNameTaken          = "name_taken"
+	ReasonAccountExists      = "account_exists" // under another name
+	ReasonRegistrationClosed = "registration_closed"
+	ReasonUnknownAccount     = "unknown_account"
+	ReasonUnknownDevice      = "unknown_device"
+	ReasonNoBundle           = "no_bundle"
+	ReasonBadProof           = "bad_proof"
+	ReasonNoToken            = "no_token" // missing, unknown or expired
+	ReasonBadRequest         = "bad_request"
+	ReasonBadStatement       = "bad_statement"
+	ReasonBadBundle          = "bad_bundle"
+	ReasonOldBundle          = "old_bundle"
+	ReasonRateLimited        = "rate_limited"
+	ReasonReplaced           = "replaced" // by a newer stream of the device
+	ReasonStorage            = "storage"
+	ReasonStopping           = "stopping"
+)
