@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/reject"
+)
+
+// access is what every call passes before it reaches a service: size and time
+// bounds, the caller's token, rate limits, and a net under panics.
+type access struct {
+	tokens  *tokens
+	options Options
+	log     *slog.Logger
+
+	byAddress map[string]*limiter // procedures anyone may call
+	byAccount map[string]*limiter
+	byDevice  map[string]*limiter
+}
+
+func newAccess(t *tokens, options Options, log *slog.Logger) *access {
+	l := options.Limits
+	lookups := newLimiter(l.Lookups)
+	return &access{
+		tokens: t, options: options, log: log,
+		byAddress: map[string]*limiter{
+			posthornv1connect.AuthServiceGetChallengeProcedure:  newLimiter(l.Challenges),
+			posthornv1connect.AuthServiceAuthenticateProcedure:  newLimiter(l.Challenges),
+			posthornv1connect.DirectoryServiceRegisterProcedure: newLimiter(l.Registrations),
+		},
+		byAccount: map[string]*limiter{
+			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,
+			posthornv1connect.DirectoryServiceFetchBundleProcedure:   newLimiter(l.Bundles),
+			posthornv1connect.DirectoryServicePublishBundleProcedure: newLimiter(l.Bundles),
+		},
+		byDevice: map[string]*limiter{
+			posthornv1connect.MailboxServiceSendProcedure:    newLimiter(l.Sends),
+			posthornv1connect.MailboxServiceAckProcedure:     newLimiter(l.Sends),
+			posthornv1connect.MailboxServiceReceiveProcedure: newLimiter(l.Challenges),
+		},
+	}
+}
+
+// request is what the HTTP layer knows of a call.
+type request struct {
+	audience string // the host that the client dialled
+	address  string
+	control  *http.ResponseController
+}
+
+type requestKey struct{}
+type callerKey struct{}
+
+func requestOf(ctx context.Context) request {
+	r, _ := ctx.Value(requestKey{}).(request)
+	return r
+}
+
+// audienceOf is the host that the client says it dialled.
+func audienceOf(ctx context.Context) string { return requestOf(ctx).audience }
+
+// callerOf is the authenticated device. The interceptor lets no procedure that
+// asks for it through without one.
+func callerOf(ctx context.Context) caller {
+	who, _ := ctx.Value(callerKey{}).(caller)
+	return who
+}
+
+// maxLogin bounds the body of a request by somebody unknown: the largest
+// statement, with room for a bundle and a proof in any encoding.
+const maxLogin = 2*account.MaxStatement + 64<<10
+
+// wrap bounds a request before its body is read. Request and answer get as
+// much time to travel as the call itself has.
+func (a *access) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		deadline := time.Now().Add(2 * a.options.Limits.CallTime)
+		_ = control.SetReadDeadline(deadline)
+		if r.URL.Path == posthornv1connect.MailboxServiceReceiveProcedure {
+			deadline = time.Time{} // the stream sets one for every response
+		}
+		_ = control.SetWriteDeadline(deadline)
+		r.Body = http.MaxBytesReader(w, r.Body, a.bodyLimit(r.URL.Path))
+		ctx := context.WithValue(r.Context(), requestKey{}, request{
+			audience: r.Host, address: a.addressOf(r), control: control,
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// bodyLimit is the greatest request body of a procedure, in bytes.
+func (a *access) bodyLimit(procedure string) int64 {
+	if a.byAddress[procedure] != nil {
+		return maxLogin
+	}
+	return api.MaxRequest + 4096 // the framing around a message
+}
+
+// addressOf is what unauthenticated callers are counted by. IPv6 callers count
+// by their /64, of which one machine usually has all.
+func (a *access) addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if hops := r.Header.Values("X-Forwarded-For"); a.options.BehindProxy && len(hops) > 0 {
+		last := hops[len(hops)-1]
+		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]) // the one our proxy added
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+		return ip.Mask(net.CIDRMask(64, 128)).String()
+	}
+	return host
+}
+
+// intercept checks token and rate before the service runs, bounds its time,
+// and notes how it ended.
+func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+		defer func() { err = a.finish(spec.Procedure, err, recover()) }()
+		ctx, err = a.admit(ctx, spec.Procedure)
+		if err != nil {
+			return err
+		}
+		if spec.StreamType == connect.StreamTypeUnary {
+			bounded, cancel := context.WithTimeout(ctx, a.options.Limits.CallTime)
+			defer cancel()
+			return next(bounded, spec, stream)
+		}
+		return next(ctx, spec, stream)
+	}
+}
+
+// admit lets the three procedures of a login through by address, and all
+// others by token. A procedure in none of the tables is refused.
+func (a *access) admit(ctx context.Context, procedure string) (context.Context, error) {
+	now := time.Now()
+	if l, ok := a.byAddress[procedure]; ok {
+		return ctx, l.allow(requestOf(ctx).address, now)
+	}
+	who, ok := a.holder(ctx, now)
+	if !ok {
+		return ctx, refusal{
+			code: connect.CodeUnauthenticated, reason: api.ReasonNoToken, text: "log in first; nothing was done",
+			hint: "authenticate and repeat the call",
+		}.err(reject.New("V-81", ErrToken, ""))
+	}
+	ctx = context.WithValue(ctx, callerKey{}, who)
+	if l, ok := a.byAccount[procedure]; ok {
+		return ctx, l.allow(string(who.account[:]), now)
+	}
+	if l, ok := a.byDevice[procedure]; ok {
+		return ctx, l.allow(who.key(), now)
+	}
+	return ctx, connect.NewError(connect.CodeUnimplemented, "no such procedure")
+}
+
+func (a *access) holder(ctx context.Context, now time.Time) (caller, bool) {
+	info, ok := connect.CallInfoForServerContext(ctx)
+	if !ok {
+		return caller{}, false
+	}
+	return a.tokens.holder(info.RequestHeader().Get("Authorization"), now)
+}
+
+// finish turns a panic into an error, keeps foreign errors from the wire, and
+// logs what an operator has to know: faults of ours, never who called.
+func (a *access) finish(procedure string, err error, panicked any) error {
+	if panicked != nil {
+		a.log.Error("panic in a call", "procedure", procedure, "stack", callPath())
+		return connect.NewError(connect.CodeInternal, "the server failed; the call may or may not have had an effect")
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var check *reject.Error
+	if errors.As(err, &check) {
+		a.log.Debug("refused", "procedure", procedure, "check", check.Check)
+		return err
+	}
+	if cause := errors.Unwrap(err); cause != nil && connect.CodeOf(err) == connect.CodeUnavailable {
+		a.log.Error("call failed", "procedure", procedure, "error", cause)
+	}
+	return err
+}
+
+// callPath is where a panic came from: functions and lines. Unlike the
+// runtime's own trace it shows no arguments, which may be ids or contents.
+func callPath() (path []string) {
+	var counters [32]uintptr
+	frames := runtime.CallersFrames(counters[:runtime.Callers(4, counters[:])])
+	for {
+		frame, more := frames.Next()
+		path = append(path, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		if !more {
+			return path
+		}
+	}
+}

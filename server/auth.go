@@ -1,0 +1,133 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// authService turns proofs into tokens.
+type authService struct {
+	directory  *directory
+	challenges *challenges
+	tokens     *tokens
+	// decoy stands in for the keys of a device that does not exist, so that
+	// its refusal takes as long as that of a wrong signature.
+	decoy *account.VerifyingKey
+}
+
+func newAuthService(d *directory) *authService {
+	key, _ := account.GenerateSigningKey(func(p []byte) { _, _ = rand.Read(p) })
+	return &authService{directory: d, challenges: newChallenges(), tokens: newTokens(), decoy: key.Public()}
+}
+
+// GetChallenge hands out fresh bytes for a device to sign.
+func (s *authService) GetChallenge(context.Context, *posthornv1.GetChallengeRequest) (*posthornv1.GetChallengeResponse, error) {
+	challenge, ends := s.challenges.issue(time.Now())
+	return &posthornv1.GetChallengeResponse{Challenge: challenge[:], ExpiresAt: uint64(ends.UnixMilli())}, nil
+}
+
+// Authenticate checks both signatures over a challenge and gives a token. An
+// unknown device and a wrong signature get the same answer.
+func (s *authService) Authenticate(ctx context.Context, request *posthornv1.AuthenticateRequest) (*posthornv1.AuthenticateResponse, error) {
+	now := time.Now()
+	p, err := parseProof(request.GetProof())
+	if err != nil {
+		return nil, err
+	}
+	key, record, err := s.keyOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if !s.proves(ctx, p, key, now) || record == nil {
+		return nil, badProof()
+	}
+	if err := s.seen(ctx, p, *record, now); err != nil {
+		return nil, err
+	}
+	text, ends := s.tokens.issue(caller{p.account, p.device, record.box}, now)
+	return &posthornv1.AuthenticateResponse{Token: text, ExpiresAt: uint64(ends.UnixMilli())}, nil
+}
+
+// keyOf finds the keys that must have signed. For a device that is not there
+// it returns the decoy and no record.
+func (s *authService) keyOf(ctx context.Context, p proof) (*account.VerifyingKey, *deviceRecord, error) {
+	roster, err := s.directory.roster(ctx, p.account)
+	if errors.Is(err, store.ErrNotFound) {
+		return s.decoy, nil, nil
+	}
+	if err != nil {
+		return nil, nil, storageFailed(err)
+	}
+	device, ok := roster.Device(p.device)
+	if !ok {
+		return s.decoy, nil, nil
+	}
+	record, _, err := s.directory.device(ctx, p.account, p.device)
+	if errors.Is(err, store.ErrNotFound) {
+		return s.decoy, nil, nil
+	}
+	if err != nil {
+		return nil, nil, storageFailed(err)
+	}
+	return device.Key, &record, nil
+}
+
+// seen keeps the time of the last login to the day: enough to know who is
+// gone, and no more than that.
+func (s *authService) seen(ctx context.Context, p proof, r deviceRecord, now time.Time) error {
+	today := dayOf(now)
+	if r.lastSeen >= today {
+		return nil
+	}
+	err := s.directory.changeDevice(ctx, p.account, p.device, func(r *deviceRecord) error {
+		r.lastSeen = today
+		return nil
+	})
+	return stored(err)
+}
+
+// proof is a parsed login proof.
+type proof struct {
+	account   account.ID
+	device    account.DeviceID
+	challenge []byte
+	signature account.Signature
+}
+
+func parseProof(p *posthornv1.Proof) (parsed proof, err error) {
+	ok := copyExactly(parsed.account[:], p.GetAccountId()) && copyExactly(parsed.device[:], p.GetDeviceId()) &&
+		copyExactly(parsed.signature.ECDSA[:], p.GetEcdsaSignature()) && copyExactly(parsed.signature.MLDSA[:], p.GetMldsaSignature())
+	if !ok {
+		return proof{}, badRequest(reject.New("V-85", ErrRequest, "proof"), "a field of the proof has the wrong length")
+	}
+	parsed.challenge = p.GetChallenge()
+	return parsed, nil
+}
+
+// copyExactly fills dst if src has its length.
+func copyExactly(dst, src []byte) bool { return copy(dst, src) == len(src) && len(src) == len(dst) }
+
+// proves spends the challenge and checks both signatures over it, for the
+// address that this request was made to.
+func (s *authService) proves(ctx context.Context, p proof, key *account.VerifyingKey, now time.Time) bool {
+	fresh := s.challenges.spend(p.challenge, now)
+	signed := api.AuthBytes(audienceOf(ctx), p.challenge, p.account, p.device)
+	return key.VerifyHybrid(signed, &p.signature, api.AuthContext) == nil && fresh
+}
+
+func badProof() error {
+	return refusal{
+		code: connect.CodeUnauthenticated, reason: api.ReasonBadProof, text: "the server does not accept this device",
+		hint: "register first, or check that the address is the one the server is known by",
+	}.err(reject.New("V-80", ErrProof, ""))
+}

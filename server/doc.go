@@ -1,0 +1,14 @@
+// Package server is posthornd without its command line: a directory of
+// accounts and prekey bundles, and one mailbox for each device, served over
+// Connect RPC. It verifies what it can (rosters, device records, bundles, login
+// proofs) and treats every payload as bytes. It imports neither package pq3
+// nor content, so no code in it could read a message. SPEC §14.
+//
+// An envelope's way through it:
+//
+//	Send ──▶ token, limits ──▶ device record ──▶ store.Append (fsync) ──▶ answer
+//	                                                  │
+//	                                                 hub ──▶ Receive of the recipient
+//	                                                            │
+//	                          store forgets it ◀── store.Ack ◀── Ack
+package server

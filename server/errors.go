@@ -1,0 +1,25 @@
+package server
+
+import "errors"
+
+// The sentinels behind the server's checks, as SPEC §15 lists them. Callers
+// over the network see codes and reasons instead.
+var (
+	// ErrProof: a login proof that is not by both keys of a known device, for
+	// this server and a live challenge.
+	ErrProof = errors.New("server: login proof refused")
+	// ErrToken: no token, or one that is unknown or has run out.
+	ErrToken = errors.New("server: no valid token")
+	// ErrRequest: a request that no correct client makes.
+	ErrRequest = errors.New("server: malformed request")
+	// ErrUpload: a statement or bundle that does not verify.
+	ErrUpload = errors.New("server: upload refused")
+	// ErrTaken: a name or an account that is bound already.
+	ErrTaken = errors.New("server: already bound")
+	// ErrClosed: registration is not open.
+	ErrClosed = errors.New("server: registration is closed")
+	// ErrLimited: the caller's rate limit.
+	ErrLimited = errors.New("server: rate limit")
+	// ErrAddress: an address that posthornd must not listen on.
+	ErrAddress = errors.New("server: listen address refused")
+)

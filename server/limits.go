@@ -1,0 +1,80 @@
+package server
+
+import (
+	"time"
+
+	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Rate is a sustained number of calls a second with a burst above it.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Limits are the bounds an operator may change. Zero fields stand for the
+// default.
+type Limits struct {
+	// Challenges bounds login attempts from one address.
+	Challenges Rate
+	// Registrations bounds new accounts from one address.
+	Registrations Rate
+	// Lookups bounds name look-ups and roster reads of one account.
+	Lookups Rate
+	// Bundles bounds bundle fetches of one account, which are how prekeys are
+	// probed.
+	Bundles Rate
+	// Sends bounds the Send calls of one device.
+	Sends Rate
+	// Bytes bounds the payload bytes that one device sends.
+	Bytes Rate
+	// Mailbox bounds one device's queue.
+	Mailbox store.Limits
+	// Retention is how long an envelope waits.
+	Retention time.Duration
+	// CallTime bounds every call but a delivery stream.
+	CallTime time.Duration
+	// KeepAlive is the longest silence on a delivery stream.
+	KeepAlive time.Duration
+	// StreamWrite bounds how long a slow device may hold up its own stream.
+	StreamWrite time.Duration
+}
+
+// DefaultLimits suit a small server whose users sit behind a few addresses.
+func DefaultLimits() Limits {
+	return Limits{
+		Challenges:    Rate{PerSecond: 50, Burst: 500},
+		Registrations: Rate{PerSecond: 5, Burst: 200},
+		Lookups:       Rate{PerSecond: 20, Burst: 300},
+		Bundles:       Rate{PerSecond: 10, Burst: 300},
+		Sends:         Rate{PerSecond: 200, Burst: 2000},
+		Bytes:         Rate{PerSecond: 4 << 20, Burst: 64 << 20},
+		Mailbox:       store.Limits{Envelopes: store.DefaultEnvelopes, Bytes: store.DefaultBytes},
+		Retention:     api.Retention,
+		CallTime:      20 * time.Second,
+		KeepAlive:     api.KeepAlive,
+		StreamWrite:   30 * time.Second,
+	}
+}
+
+// resolve fills zero fields with the defaults.
+func (l Limits) resolve() Limits {
+	def := DefaultLimits()
+	for _, pair := range [][2]*Rate{
+		{&l.Challenges, &def.Challenges}, {&l.Registrations, &def.Registrations},
+		{&l.Lookups, &def.Lookups}, {&l.Bundles, &def.Bundles}, {&l.Sends, &def.Sends}, {&l.Bytes, &def.Bytes},
+	} {
+		if *pair[0] == (Rate{}) {
+			*pair[0] = *pair[1]
+		}
+	}
+	for _, pair := range [][2]*time.Duration{
+		{&l.Retention, &def.Retention}, {&l.CallTime, &def.CallTime}, {&l.KeepAlive, &def.KeepAlive}, {&l.StreamWrite, &def.StreamWrite},
+	} {
+		if *pair[0] == 0 {
+			*pair[0] = *pair[1]
+		}
+	}
+	return l
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// mailboxService moves envelopes between devices.
+type mailboxService struct {
+	directory *directory
+	store     store.Store
+	hub       *hub
+	bytes     *limiter // payload bytes of each device
+	limits    Limits
+	stopping  <-chan struct{} // closed when streams must end
+}
+
+// Send appends envelopes and answers for each. ACCEPTED means that it is on
+// disk. A repeat of an accepted envelope is accepted again and stored once.
+func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendRequest) (*posthornv1.SendResponse, error) {
+	now := time.Now()
+	who := callerOf(ctx)
+	asked := request.GetEnvelopes()
+	if len(asked) > api.MaxEnvelopes {
+		return nil, badRequest(reject.New("V-86", ErrRequest, "envelopes"), "a request carries at most 64 envelopes; none was stored")
+	}
+	answer := &posthornv1.SendResponse{Statuses: make([]posthornv1.SendStatus, len(asked))}
+	var envelopes []store.Envelope
+	var places []int // of each envelope in the answer
+	size := 0
+	for i, e := range asked {
+		envelope, status, err := s.address(ctx, who, e, now)
+		if err != nil {
+			return nil, err
+		}
+		answer.Statuses[i] = status
+		if status == posthornv1.SendStatus_SEND_STATUS_ACCEPTED {
+			envelopes, places = append(envelopes, envelope), append(places, i)
+			size += len(e.GetPayload())
+		}
+	}
+	if err := s.bytes.take(who.key(), size, now); err != nil {
+		return nil, err
+	}
+	appended, err := s.store.Append(ctx, envelopes)
+	if err != nil {
+		return nil, storageFailed(err)
+	}
+	for i, result := range appended {
+		answer.Statuses[places[i]] = statusOf(result.Err)
+		if result.Err == nil {
+			s.hub.wake(envelopes[i].Box)
+		}
+	}
+	return answer, nil
+}
+
+// address checks one envelope and finds its mailbox. The status is ACCEPTED
+// when it may be appended.
+func (s *mailboxService) address(ctx context.Context, who caller, e *posthornv1.Envelope, now time.Time) (out store.Envelope, status posthornv1.SendStatus, err error) {
+	var id account.ID
+	var device account.DeviceID
+	ok := copyExactly(out.ID[:], e.GetId()) && copyExactly(id[:], e.GetAccountId()) && copyExactly(device[:], e.GetDeviceId())
+	if !ok || len(e.GetPayload()) == 0 || len(e.GetPayload()) > api.MaxEnvelope {
+		return out, 0, badRequest(reject.New("V-85", ErrRequest, "envelope"), "an id has the wrong length, or the payload is empty or over 256 KiB; nothing was stored")
+	}
+	record, _, err := s.directory.device(ctx, id, device)
+	if errors.Is(err, store.ErrNotFound) {
+		return out, posthornv1.SendStatus_SEND_STATUS_UNKNOWN_DEVICE, nil
+	}
+	if err != nil {
+		return out, 0, storageFailed(err)
+	}
+	if now.Sub(time.UnixMilli(int64(record.lastSeen))) > s.limits.Retention+24*time.Hour {
+		return out, posthornv1.SendStatus_SEND_STATUS_GONE, nil
+	}
+	out.Box, out.At = record.box, now
+	sum := sha256.Sum256(who.account[:])
+	copy(out.Sender[:], sum[:])
+	out.Data = appendOrigin(who, e.GetPayload())
+	return out, posthornv1.SendStatus_SEND_STATUS_ACCEPTED, nil
+}
+
+func statusOf(err error) posthornv1.SendStatus {
+	switch {
+	case err == nil:
+		return posthornv1.SendStatus_SEND_STATUS_ACCEPTED
+	case errors.Is(err, store.ErrFull):
+		return posthornv1.SendStatus_SEND_STATUS_MAILBOX_FULL
+	default:
+		return posthornv1.SendStatus_SEND_STATUS_GONE
+	}
+}
+
+// appendOrigin puts the authenticated sender in front of a payload.
+func appendOrigin(who caller, payload []byte) []byte {
+	b := make([]byte, 0, len(who.account)+len(who.device)+len(payload))
+	b = append(b, who.account[:]...)
+	b = append(b, who.device[:]...)
+	return append(b, payload...)
+}
+
+// delivery is the reverse of appendOrigin.
+func delivery(m store.Msg) (*posthornv1.Delivery, error) {
+	const accountSize, originSize = len(account.ID{}), len(account.ID{}) + len(account.DeviceID{})
+	if len(m.Data) < originSize {
+		return nil, errRecord
+	}
+	return &posthornv1.Delivery{
+		Seq: m.Seq, Id: m.ID[:], AcceptedAt: uint64(m.At.UnixMilli()),
+		SenderAccount: m.Data[:accountSize], SenderDevice: m.Data[accountSize:originSize], Payload: m.Data[originSize:],
+	}, nil
+}
+
+// Ack releases everything up to a sequence number.
+func (s *mailboxService) Ack(ctx context.Context, request *posthornv1.AckRequest) (*posthornv1.AckResponse, error) {
+	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: callerOf(ctx).box, Seq: request.GetSeq()}}); err != nil {
+		return nil, storageFailed(err)
+	}
+	return &posthornv1.AckResponse{}, nil
+}
+
+// Receive streams the calling device's mailbox until the device leaves, a
+// newer stream replaces this one, or the server stops.
+func (s *mailboxService) Receive(ctx context.Context, _ *posthornv1.ReceiveRequest, stream posthornv1connect.MailboxServiceReceiveServerStream) error {
+	box := callerOf(ctx).box
+	l := s.hub.listen(box)
+	defer s.leave(ctx, box, l)
+	if err := s.store.Attach(ctx, box, localNode); err != nil {
+		return storageFailed(err)
+	}
+	d := &deliverer{service: s, ctx: ctx, box: box, send: stream.Send, connection: requestOf(ctx).control}
+	if err := d.begin(); err != nil {
+		return err
+	}
+	keepAlive := time.NewTicker(s.limits.KeepAlive)
+	defer keepAlive.Stop()
+	for {
+		more, err := d.deliver()
+		if err != nil {
+			return err
+		}
+		if err := s.await(ctx, l, more, keepAlive.C, d); err != nil {
+			return err
+		}
+	}
+}
+
+// await returns when there is, or may be, something to deliver. Its error ends
+// the stream.
+func (s *mailboxService) await(ctx context.Context, l *listener, more bool, keepAlive <-chan time.Time, d *deliverer) error {
+	for {
+		select {
+		case <-l.replaced:
+			return refusal{
+				code: connect.CodeAborted, reason: api.ReasonReplaced, text: "another stream of this device took over",
+				hint: "keep one connection for a device",
+			}.err(nil)
+		case <-s.stopping:
+			return refusal{
+				code: connect.CodeUnavailable, reason: api.ReasonStopping, text: "the server is stopping",
+				hint: "connect again in a moment", retry: time.Second,
+			}.err(nil)
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+		if more {
+			return nil
+		}
+		select {
+		case <-l.wake:
+			return nil
+		case <-keepAlive:
+			if err := d.write(&posthornv1.ReceiveResponse{}); err != nil {
+				return err
+			}
+		case <-l.replaced:
+		case <-s.stopping:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// leave ends a stream's presence, unless a newer stream has taken its place.
+func (s *mailboxService) leave(ctx context.Context, box store.Box, l *listener) {
+	if s.hub.leave(box, l) {
+		_ = s.store.Detach(context.WithoutCancel(ctx), box, localNode) // presence is a hint
+	}
+}
+
+// localNode names this process in the presence of a mailbox.
+const localNode = "local"

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Options are what an operator chooses.
+type Options struct {
+	// OpenRegistration lets anybody who reaches the server make an account.
+	OpenRegistration bool
+	// BehindProxy takes the caller's address from X-Forwarded-For.
+	BehindProxy bool
+	// Limits bound everything; zero fields mean the default.
+	Limits Limits
+	// Log gets what the server does, without names, addresses, sizes or
+	// contents. Nil discards it.
+	Log *slog.Logger
+}
+
+// Server serves one store. Make it with New, run it with Serve.
+type Server struct {
+	store   store.Store
+	options Options
+	log     *slog.Logger
+	access  *access
+	auth    *authService
+	http    *http.Server
+
+	stopping chan struct{} // closed when delivery streams must end
+}
+
+const (
+	// stopTime is how long calls in progress get when the server stops.
+	stopTime = 8 * time.Second
+	// sweepEvery is how often expired envelopes are looked for, sweepBudget how
+	// much one round of that may do, and sweepPause lets others in between.
+	sweepEvery  = time.Hour
+	sweepBudget = 2000
+	sweepPause  = 100 * time.Millisecond
+)
+
+// New puts a server over a store, which the caller closes after Serve.
+func New(s store.Store, options Options) *Server {
+	options.Limits = options.Limits.resolve()
+	logger := options.Log
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
+	dir := newDirectory(s)
+	srv.auth = newAuthService(dir)
+	srv.access = newAccess(srv.auth.tokens, options, logger)
+	srv.http = srv.httpServer(srv.rpc(dir))
+	return srv
+}
+
+// rpc registers the services behind the access checks.
+func (srv *Server) rpc(dir *directory) http.Handler {
+	rpc := connect.NewServer(srv.access.intercept)
+	posthornv1connect.RegisterAuthServiceHandler(rpc, srv.auth)
+	posthornv1connect.RegisterDirectoryServiceHandler(rpc, &directoryService{
+		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox,
+	})
+	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
+		directory: dir, store: srv.store, hub: newHub(), bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping,
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", srv.healthz)
+	connecthttp.Mount(mux, rpc, connecthttp.WithReadMaxBytes(api.MaxRequest), connecthttp.WithCompressors())
+	return srv.access.wrap(mux)
+}
+
+// healthz answers 200 while the server can do its work.
+func (srv *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	if err := srv.store.Err(); err != nil {
+		http.Error(w, "the store accepts no writes", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+func (srv *Server) httpServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    api.MaxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 64, SendPingTimeout: time.Minute, PingTimeout: 20 * time.Second},
+		// The standard library's own messages name addresses.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+}
+
+// Handler is the server as an HTTP handler, for tests and for embedding.
+func (srv *Server) Handler() http.Handler { return srv.http.Handler }
+
+// Serve answers on the listener until ctx ends, then stops within ten seconds:
+// streams are told, calls in progress finish. It closes the listener.
+func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
+	background, end := context.WithCancel(ctx)
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		srv.sweep(background)
+	}()
+	failed := make(chan error, 1)
+	go func() { failed <- srv.http.Serve(l) }()
+	srv.log.Info("serving")
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = srv.stop()
+		<-failed
+	}
+	end()
+	<-swept
+	srv.log.Info("stopped")
+	return err
+}
+
+func (srv *Server) stop() error {
+	close(srv.stopping)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	err := srv.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		srv.log.Warn("calls still in progress were cut off")
+		return srv.http.Close()
+	}
+	return err
+}
+
+// sweep removes what nobody fetched within the retention time, and tokens that
+// have run out.
+func (srv *Server) sweep(ctx context.Context) {
+	for pause := sweepPause; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		now := time.Now()
+		srv.auth.tokens.sweep(now)
+		_, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
+		if err != nil && ctx.Err() == nil {
+			srv.log.Error("sweep failed", "error", err)
+		}
+		pause = sweepPause
+		if done || err != nil {
+			pause = sweepEvery
+		}
+	}
+}

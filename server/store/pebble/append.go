@@ -1,0 +1,197 @@
+package pebble
+
+import (
+	"errors"
+
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// group is the part of one Append that goes to one mailbox.
+type group struct {
+	box   store.Box
+	items []item
+}
+
+// item is one envelope, encoded before the committer sees it.
+type item struct {
+	at     int            // its place in the call
+	env    store.Envelope // Data is nil; only its length is kept
+	size   int
+	record []byte
+}
+
+// groupByBox splits a call by mailbox and copies its bytes.
+func groupByBox(envs []store.Envelope) []*group {
+	var groups []*group
+	byBox := make(map[store.Box]*group, 1)
+	for i, e := range envs {
+		g := byBox[e.Box]
+		if g == nil {
+			g = &group{box: e.Box}
+			byBox[e.Box] = g
+			groups = append(groups, g)
+		}
+		it := item{at: i, env: e, size: len(e.Data), record: marshalMessage(e)}
+		it.env.Data = nil
+		g.items = append(g.items, it)
+	}
+	return groups
+}
+
+// append stores one group, whole or not at all, and fills in its answers. The
+// error is only for a disk that cannot be read.
+func (t *txn) append(g *group, out []store.Appended) error {
+	h, err := t.head(g.box)
+	if errors.Is(err, store.ErrNoBox) || errors.Is(err, store.ErrGone) {
+		for _, it := range g.items {
+			out[it.at] = store.Appended{Err: err}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p := t.plan(g, h)
+	fits, err := t.admit(p, g.box, h)
+	if err != nil {
+		return err
+	}
+	if fits && len(p.fresh) > 0 {
+		t.store(p, g, h)
+	}
+	t.answer(p, g, h, fits, out)
+	return nil
+}
+
+// plan is what storing a group would do to its mailbox.
+type plan struct {
+	seqs   []uint64 // for each item, the number it has or would get
+	fresh  []int    // the items that are not repeats
+	shares []senderShare
+	total  share // of the fresh items
+}
+
+type senderShare struct {
+	sender store.Sender
+	add    share
+	now    share // what the mailbox has of this sender, with add
+}
+
+// plan numbers the items: repeats as before, the others on from the head.
+func (t *txn) plan(g *group, h *head) *plan {
+	p := &plan{seqs: make([]uint64, len(g.items))}
+	next := h.last + 1
+	for i := range g.items {
+		it := &g.items[i]
+		if seq, ok := t.s.repeats.find(&it.env); ok {
+			p.seqs[i] = seq
+		} else if j := p.earlier(g, i); j >= 0 {
+			p.seqs[i] = p.seqs[j]
+		} else {
+			p.seqs[i] = next
+			p.add(i, it)
+			next++
+		}
+	}
+	return p
+}
+
+// earlier finds the same envelope earlier in the call, or -1.
+func (p *plan) earlier(g *group, i int) int {
+	e := &g.items[i].env
+	for _, j := range p.fresh {
+		if o := &g.items[j].env; o.ID == e.ID && o.Sender == e.Sender {
+			return j
+		}
+	}
+	return -1
+}
+
+func (p *plan) add(i int, it *item) {
+	p.fresh = append(p.fresh, i)
+	p.total.add(it.size)
+	for k := range p.shares {
+		if p.shares[k].sender == it.env.Sender {
+			p.shares[k].add.add(it.size)
+			return
+		}
+	}
+	p.shares = append(p.shares, senderShare{sender: it.env.Sender, add: share{1, uint64(it.size)}})
+}
+
+func (s *share) add(size int) {
+	s.envelopes++
+	s.bytes += uint64(size)
+}
+
+// admit says whether the mailbox has room. Acks that still wait are applied
+// first when the answer hangs on them.
+func (t *txn) admit(p *plan, box store.Box, h *head) (bool, error) {
+	fits, err := t.fits(p, box, h)
+	if err != nil || fits || t.s.acks[box] < h.first {
+		return fits, err
+	}
+	if _, err := t.settle(box, h, maxWrites*4); err != nil {
+		return false, err
+	}
+	return t.fits(p, box, h)
+}
+
+func (t *txn) fits(p *plan, box store.Box, h *head) (bool, error) {
+	maxEnvelopes, maxBytes := limitsOf(h)
+	if h.count()+uint64(p.total.envelopes) > maxEnvelopes || h.bytes+p.total.bytes > maxBytes {
+		return false, nil
+	}
+	for i := range p.shares {
+		s := &p.shares[i]
+		had, err := t.share(box, s.sender)
+		if err != nil {
+			return false, err
+		}
+		s.now = share{had.envelopes + s.add.envelopes, had.bytes + s.add.bytes}
+		if uint64(s.now.envelopes) > max(1, maxEnvelopes/store.SenderShare) || s.now.bytes > maxBytes/store.SenderShare {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// limitsOf puts the defaults in place of zeroes.
+func limitsOf(h *head) (envelopes, bytes uint64) {
+	envelopes, bytes = uint64(h.limits.Envelopes), h.limits.Bytes
+	if envelopes == 0 {
+		envelopes = store.DefaultEnvelopes
+	}
+	if bytes == 0 {
+		bytes = store.DefaultBytes
+	}
+	return envelopes, bytes
+}
+
+// store writes the fresh items of a plan that fits.
+func (t *txn) store(p *plan, g *group, h *head) {
+	for _, i := range p.fresh {
+		it := &g.items[i]
+		_ = t.batch.Set(messageKey(g.box, p.seqs[i]), it.record, nil)
+		t.s.repeats.note(&it.env, p.seqs[i])
+	}
+	for _, s := range p.shares {
+		t.setShare(g.box, s.sender, s.now)
+	}
+	h.last += uint64(p.total.envelopes)
+	h.bytes += p.total.bytes
+	t.change(g.box, h)
+}
+
+// answer fills in the results: when the group does not fit, its repeats are
+// stored all the same and say so.
+func (t *txn) answer(p *plan, g *group, h *head, fits bool, out []store.Appended) {
+	node := t.s.nodes[g.box]
+	for i, it := range g.items {
+		if !fits && p.seqs[i] > h.last {
+			out[it.at] = store.Appended{Err: store.ErrFull}
+			continue
+		}
+		out[it.at] = store.Appended{Seq: p.seqs[i], Node: node}
+	}
+}

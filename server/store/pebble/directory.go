@@ -1,0 +1,133 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Get returns a directory value; see store.Store.
+func (s *Store) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if err := s.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer s.leave()
+	b, err := s.get(valueKey(key))
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.awaitKey(ctx, key); err != nil {
+		return nil, 0, err
+	}
+	if b == nil {
+		return nil, 0, store.ErrNotFound
+	}
+	ver, val, err := parseValue(b)
+	return val, ver, err
+}
+
+// awaitKey waits until what a moment ago could be read under a key is durable.
+// Whichever batch wrote it was noted before the engine had it, and the batches
+// after it land later, so waiting for the newest one is enough.
+func (s *Store) awaitKey(ctx context.Context, key string) error {
+	s.mu.Lock()
+	f := s.keys[key]
+	s.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.landed:
+		return nil
+	case <-s.stopped:
+		return s.failure()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// CAS sets a directory value; see store.Store.
+func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	record := marshalValue(want+1, val)
+	var now uint64 // not a result: after a cancelled wait the committer may still set it
+	err := s.commit(ctx, func(t *txn) error {
+		b, err := t.get(valueKey(key))
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			if now, _, err = parseValue(b); err != nil {
+				return err
+			}
+		}
+		if now != want {
+			return store.ErrVersion
+		}
+		now++
+		t.set(valueKey(key), record)
+		t.keys = append(t.keys, key)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrVersion) {
+		return 0, err
+	}
+	return now, err
+}
+
+// pool returns how a pool stands.
+func (t *txn) pool(name string) (pool, error) {
+	b, err := t.get(poolKey(name))
+	if err != nil || b == nil {
+		return pool{}, err
+	}
+	return parsePool(b)
+}
+
+// Put adds values to a pool; see store.Store.
+func (s *Store) Put(ctx context.Context, name string, vals ...[]byte) error {
+	copies := make([][]byte, len(vals))
+	for i, v := range vals {
+		copies[i] = append([]byte{}, v...)
+	}
+	return s.commit(ctx, func(t *txn) error {
+		p, err := t.pool(name)
+		if err != nil {
+			return err
+		}
+		for _, v := range copies {
+			t.set(itemKey(name, p.next), v)
+			p.next++
+		}
+		t.set(poolKey(name), p.marshal())
+		return nil
+	})
+}
+
+// Take removes the oldest value of a pool; see store.Store.
+func (s *Store) Take(ctx context.Context, name string) ([]byte, error) {
+	var val []byte
+	err := s.commit(ctx, func(t *txn) error {
+		p, err := t.pool(name)
+		if err != nil {
+			return err
+		}
+		if p.first == p.next {
+			return store.ErrEmpty
+		}
+		if val, err = t.get(itemKey(name, p.first)); err != nil {
+			return err
+		}
+		if val == nil {
+			return damaged("pool, a value is missing")
+		}
+		t.remove(itemKey(name, p.first))
+		p.first++
+		t.set(poolKey(name), p.marshal())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return val, nil
+}

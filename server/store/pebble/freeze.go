@@ -1,0 +1,144 @@
+package pebble
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// freezer stands between the engine and the file system. After the first write,
+// sync or rename that fails, no change reaches the disk any more: the goroutine
+// that asked for it waits for ever, and so does every later one.
+//
+// The reason: an fsync that failed once may succeed the next time without
+// having written anything, so nothing may be retried; and the engine answers
+// most write errors by ending the process, while the contract says that reads
+// go on. A goroutine that waits holds none of the engine's read locks.
+//
+// It is armed once the store is open. Before that, errors pass to the engine,
+// whose Open reports them.
+type freezer struct {
+	vfs.FS
+	stop   func(error) // called with a failure; must set frozen
+	armed  atomic.Bool
+	frozen atomic.Bool
+	lock   io.Closer // the directory lock
+}
+
+// check passes on a result of the file system, unless it is a failure after
+// arming: then it does not return.
+func (f *freezer) check(err error) error {
+	if err != nil && f.armed.Load() {
+		f.stop(err)
+		f.gate()
+	}
+	return err
+}
+
+// gate lets a change pass, or holds it for ever.
+func (f *freezer) gate() {
+	if f.frozen.Load() {
+		select {}
+	}
+}
+
+// release gives the directory back, so that another store can open it while
+// the frozen engine lies idle until the process ends.
+func (f *freezer) release() error { return f.lock.Close() }
+
+func (f *freezer) Lock(name string) (io.Closer, error) {
+	l, err := f.FS.Lock(name)
+	if err != nil {
+		return nil, err
+	}
+	f.lock = l
+	return l, nil
+}
+
+func (f *freezer) wrap(file vfs.File, err error) (vfs.File, error) {
+	if f.check(err) != nil {
+		return nil, err
+	}
+	return &freezerFile{file, f}, nil
+}
+
+func (f *freezer) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.gate()
+	return f.wrap(f.FS.Create(name, c))
+}
+
+func (f *freezer) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	f.gate()
+	return f.wrap(f.FS.OpenReadWrite(name, c, opts...))
+}
+
+func (f *freezer) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.gate()
+	return f.wrap(f.FS.ReuseForWrite(from, to, c))
+}
+
+func (f *freezer) OpenDir(name string) (vfs.File, error) {
+	file, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &freezerFile{file, f}, nil
+}
+
+func (f *freezer) Rename(from, to string) error {
+	f.gate()
+	return f.check(f.FS.Rename(from, to))
+}
+
+func (f *freezer) Link(from, to string) error {
+	f.gate()
+	return f.check(f.FS.Link(from, to))
+}
+
+// Remove may fail without harm: a file too many is found at the next start.
+func (f *freezer) Remove(name string) error {
+	f.gate()
+	return f.FS.Remove(name)
+}
+
+func (f *freezer) RemoveAll(name string) error {
+	f.gate()
+	return f.FS.RemoveAll(name)
+}
+
+func (f *freezer) Unwrap() vfs.FS { return f.FS }
+
+// freezerFile is an open file behind a freezer.
+type freezerFile struct {
+	vfs.File
+	f *freezer
+}
+
+func (w *freezerFile) Write(p []byte) (int, error) {
+	w.f.gate()
+	n, err := w.File.Write(p)
+	return n, w.f.check(err)
+}
+
+func (w *freezerFile) WriteAt(p []byte, off int64) (int, error) {
+	w.f.gate()
+	n, err := w.File.WriteAt(p, off)
+	return n, w.f.check(err)
+}
+
+func (w *freezerFile) Sync() error {
+	w.f.gate()
+	return w.f.check(w.File.Sync())
+}
+
+func (w *freezerFile) SyncData() error {
+	w.f.gate()
+	return w.f.check(w.File.SyncData())
+}
+
+func (w *freezerFile) SyncTo(length int64) (bool, error) {
+	w.f.gate()
+	full, err := w.File.SyncTo(length)
+	return full, w.f.check(err)
+}

@@ -1,0 +1,176 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// formatVersion is the layout of keys.go and records.go.
+const formatVersion = 1
+
+// memTable is small on purpose: a restart after a crash replays at most two.
+const memTable = 16 << 20
+
+// Open opens the store in a directory, or makes one there. The directory is
+// locked against a second process until Close. ErrFormat, ErrCorrupt.
+func Open(dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := newStore(o)
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: the folder could not be made: %w", err)
+	}
+	if err := s.openEngine(dir); err != nil {
+		return nil, fmt.Errorf("store: not opened: %w", readError(err))
+	}
+	if err := s.checkFormat(); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.freezer.armed.Store(true)
+	go s.runCommitter()
+	go s.runFlusher()
+	return s, nil
+}
+
+func newStore(o Options) *Store {
+	s := &Store{
+		opts:     o,
+		queue:    make(chan *write, queued),
+		slots:    make(chan struct{}, inFlight),
+		batches:  make(chan *flight, inFlight),
+		quit:     make(chan struct{}),
+		finished: make(chan struct{}),
+		stopped:  make(chan struct{}),
+		heads:    newHeadCache(o.Heads),
+		repeats:  newRepeatCache(),
+		acks:     make(map[store.Box]uint64),
+		nodes:    make(map[store.Box]string),
+		keys:     make(map[string]*flight),
+	}
+	s.freezer = &freezer{FS: o.FS, stop: s.stop}
+	return s
+}
+
+// openEngine opens Pebble, which answers some troubles by a panic.
+func (s *Store) openEngine(dir string) (err error) {
+	cache := pebble.NewCache(s.opts.Cache)
+	defer cache.Unref() // the engine holds its own reference
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("engine: %v", r)
+		}
+	}()
+	o := s.engineOptions()
+	o.Cache = cache
+	s.db, err = pebble.Open(dir, o)
+	return err
+}
+
+// engineOptions are Pebble's settings: no compression, since ciphertext has
+// nothing to compress, and a log format whose chunks say how far the log was
+// synced, so that damage in it is told apart from a torn end.
+func (s *Store) engineOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                 s.freezer,
+		FormatMajorVersion: pebble.FormatTableFormatV6,
+		MemTableSize:       memTable,
+		Logger:             engineLog{s.opts.Log},
+		EventListener: &pebble.EventListener{
+			BackgroundError: s.noteDamage,
+			DataCorruption:  func(i pebble.DataCorruptionInfo) { s.stop(readError(i.Details)) },
+		},
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// noteDamage stops the store when background work finds damaged files.
+func (s *Store) noteDamage(err error) {
+	if err = readError(err); errors.Is(err, store.ErrCorrupt) {
+		s.stop(err)
+	}
+}
+
+// engineLog passes on what the engine reports. Its chatter is left out.
+type engineLog struct{ log *slog.Logger }
+
+// Infof drops the engine's account of its daily work.
+func (engineLog) Infof(string, ...any) {}
+
+// Errorf logs a trouble that the engine gets over by itself.
+func (l engineLog) Errorf(format string, args ...any) {
+	l.log.Warn("storage engine", "error", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called where the engine cannot go on. Disk errors never get there
+// once the store is open, the freezer sees to that; before, Open recovers.
+func (engineLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// checkFormat refuses a store that a newer program wrote, and marks a new one.
+func (s *Store) checkFormat() error {
+	b, err := s.get([]byte{keyFormat})
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return s.markFormat()
+	}
+	if len(b) != 4 {
+		return damaged("format version")
+	}
+	if v := binary.BigEndian.Uint32(b); v != formatVersion {
+		return fmt.Errorf("%w: it has version %d, this program knows %d", store.ErrFormat, v, formatVersion)
+	}
+	return nil
+}
+
+// markFormat writes the version into an empty store.
+func (s *Store) markFormat() error {
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return readError(err)
+	}
+	defer it.Close()
+	if it.First() {
+		return fmt.Errorf("%w: it holds records but no format version", store.ErrCorrupt)
+	}
+	if err := it.Error(); err != nil {
+		return readError(err)
+	}
+	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint32(nil, formatVersion), pebble.Sync)
+}
+
+// Close waits for running calls, applies waiting acks and writes everything
+// out of the log, so that the next Open has nothing to replay. A store that
+// has stopped is left as it is; Close then returns why it stopped.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed {
+		return store.ErrClosed
+	}
+	s.closed = true
+	close(s.quit)
+	closed := make(chan error, 1)
+	go func() {
+		<-s.finished
+		if s.failure() == nil {
+			closed <- errors.Join(s.db.Flush(), s.db.Close())
+		}
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-s.stopped:
+		return errors.Join(s.failure(), s.freezer.release())
+	}
+}
