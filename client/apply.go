@@ -1,0 +1,100 @@
+package client
+
+import (
+	"slices"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/pq3"
+)
+
+// apply does what a decrypted message says, inside the transaction that opened
+// it. From strangers only texts have an effect, and none that they can see.
+func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Message) error {
+	if err := b.heardFrom(); err != nil {
+		return err
+	}
+	b.client.duties.add(b.peer.Account, b.peer.Device.ID)
+	switch body := message.Body.(type) {
+	case content.Text:
+		return b.storeText(m, message, body)
+	case content.Receipt:
+		return b.confirm(body)
+	case content.Rekey:
+		if from.State == localdb.Friend {
+			return b.replyRekey()
+		}
+	case content.ObjectsWanted:
+		if from.State == localdb.Friend {
+			return b.answerWanted(body)
+		}
+	}
+	return nil
+}
+
+// storeText keeps a text once, and owes a receipt for every copy: the one for
+// the first may be what got lost. A stranger's receipts stay owed until the
+// user accepts the stranger.
+func (b *book) storeText(m *pq3.Message, message content.Message, body content.Text) error {
+	fresh, err := b.tx.InsertMessage(localdb.Message{
+		ID: message.ID, Account: b.peer.Account, Body: body.Text,
+		SentAt: message.SentAt, ReceivedAt: millis(b.now), Level: levelName(m.Suite()), WireSize: len(m.Bytes()),
+	})
+	if err != nil {
+		return err
+	}
+	if fresh {
+		b.client.events.arrive()
+	}
+	return b.tx.PutOwedReceipt(localdb.OwedReceipt{
+		Account: b.peer.Account, Device: b.peer.Device.ID, Content: message.ID,
+	})
+}
+
+// confirm ends the duty to repair for the texts that a device says it has.
+func (b *book) confirm(receipt content.Receipt) error {
+	for _, id := range receipt.Delivered {
+		n, err := b.tx.AcknowledgeOutgoing(b.peer.Device.ID, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			continue
+		}
+		if err := advance(b.tx, b.peer.Account, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heardFrom notes a sign of life: the last heartbeat, if any, is answered.
+func (b *book) heardFrom() error {
+	limits, err := b.tx.Repair(b.peer.Device.ID)
+	if err != nil || limits.HeartbeatAt == 0 {
+		return err
+	}
+	limits.HeartbeatAt = 0
+	return b.tx.PutRepair(limits)
+}
+
+// owedReceipt takes up to one receipt's worth of confirmations.
+func (b *book) owedReceipt() (content.Receipt, error) {
+	owed, err := b.tx.TakeOwedReceipts(b.peer.Device.ID, content.MaxReceipts)
+	var receipt content.Receipt
+	for _, o := range owed {
+		if !slices.Contains(receipt.Delivered, o.Content) {
+			receipt.Delivered = append(receipt.Delivered, o.Content)
+		}
+	}
+	return receipt, err
+}
+
+// levelName is a suite in the words of the level table.
+func levelName(suite account.Suite) string {
+	if suite == account.PQ3A {
+		return "3A"
+	}
+	return "3"
+}

@@ -1,0 +1,212 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+)
+
+const (
+	// answerDelay batches receipts and answers; SPEC §8.5 allows two seconds.
+	answerDelay = time.Second
+	// longestRound is the greatest time between two rounds of upkeep.
+	longestRound = time.Minute
+)
+
+// errAgain asks for a new stream at once: deliveries that had to stay on the
+// server can be taken now.
+var errAgain = errors.New("client: fetch again")
+
+// shift is one connection's worth of receiving.
+type shift struct {
+	client  *Client
+	once    bool   // end when caught up
+	settled uint64 // everything up to here is stored or refused for good
+	acked   uint64 // the server knows that
+	stuck   bool   // a delivery stays on the server: acknowledge nothing more
+	answer  <-chan time.Time
+}
+
+// attend connects, sends what waits, and receives: once until caught up, else
+// until the connection ends. The caller holds the line.
+func (c *Client) attend(ctx context.Context, once bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	stream, err := c.server.Receive(ctx)
+	if err != nil {
+		return remote(err)
+	}
+	defer stream.Close() //nolint:errcheck // the stream is over either way
+	steps := make(chan step)
+	var pump sync.WaitGroup
+	pump.Go(func() { forward(ctx, stream, steps) })
+	defer pump.Wait()
+	defer cancel()
+	return (&shift{client: c, once: once}).work(ctx, steps)
+}
+
+// prepare does what must come before the first delivery.
+func (c *Client) prepare(ctx context.Context) error {
+	if err := c.ensurePrekey(ctx); err != nil {
+		return err
+	}
+	if err := c.prune(ctx); err != nil {
+		return err
+	}
+	if err := c.drainAll(ctx); err != nil {
+		return err
+	}
+	if err := c.oweContacts(ctx); err != nil {
+		return err
+	}
+	return c.sendWaiting(ctx)
+}
+
+// step is one batch, or the error that ended the stream.
+type step struct {
+	batch transport.Batch
+	err   error
+}
+
+// forward reads the stream on a goroutine of its own, one batch ahead.
+func forward(ctx context.Context, stream *transport.Stream, steps chan<- step) {
+	for {
+		batch, err := stream.Next()
+		select {
+		case steps <- step{batch, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// work is the loop: batches, answers when they are due, upkeep in between.
+func (s *shift) work(ctx context.Context, steps <-chan step) error {
+	round := time.NewTicker(s.client.round())
+	defer round.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case next := <-steps:
+			done, err := s.take(ctx, next)
+			if err != nil || done {
+				return err
+			}
+		case <-s.answer:
+			s.answer = nil
+			if err := s.client.settle(ctx); err != nil {
+				return err
+			}
+		case <-round.C:
+			if err := s.client.upkeep(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take handles one batch, in order, and acknowledges what it may.
+func (s *shift) take(ctx context.Context, next step) (done bool, err error) {
+	if next.err != nil {
+		return false, remote(next.err)
+	}
+	c := s.client
+	if err := c.tellExpired(ctx, next.batch.Expired); err != nil {
+		return false, err
+	}
+	err = s.receive(ctx, next.batch.Deliveries)
+	if acked := s.acknowledge(ctx); err == nil {
+		err = acked
+	}
+	if err != nil {
+		return false, err
+	}
+	c.line.progress(next.batch.CaughtUp)
+	c.events.announce()
+	if s.stuck && c.duties.takeRoom() {
+		return false, errAgain
+	}
+	if s.once && next.batch.CaughtUp {
+		return true, c.settle(ctx)
+	}
+	if s.answer == nil && c.duties.any() {
+		s.answer = time.After(answerDelay)
+	}
+	return false, nil
+}
+
+func (s *shift) receive(ctx context.Context, deliveries []transport.Delivery) error {
+	for _, d := range deliveries {
+		verdict, err := s.client.receive(ctx, d)
+		if err != nil {
+			return err
+		}
+		if verdict == held {
+			s.stuck = true
+		}
+		if !s.stuck {
+			s.settled = d.Seq
+		}
+	}
+	return nil
+}
+
+// acknowledge tells the server up to where it may forget.
+func (s *shift) acknowledge(ctx context.Context) error {
+	if s.settled <= s.acked {
+		return nil
+	}
+	if err := s.client.server.Ack(ctx, s.settled); err != nil {
+		return remote(err)
+	}
+	s.acked = s.settled
+	return nil
+}
+
+// tellExpired passes on that envelopes aged out before they were fetched.
+func (c *Client) tellExpired(ctx context.Context, n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		return notify(tx, fmt.Sprintf("%d messages were too old when this device came online; the server had deleted them", n))
+	})
+}
+
+// round is the time between two rounds of upkeep: short enough that a
+// heartbeat is never late by more than a quarter of its interval.
+func (c *Client) round() time.Duration {
+	if c.policy.Every == 0 {
+		return longestRound
+	}
+	return max(50*time.Millisecond, min(longestRound, c.policy.Every/4))
+}
+
+// upkeep is what a long connection does from time to time.
+func (c *Client) upkeep(ctx context.Context) error {
+	if err := c.ensurePrekey(ctx); err != nil {
+		return err
+	}
+	if err := c.prune(ctx); err != nil {
+		return err
+	}
+	if err := c.oweContacts(ctx); err != nil {
+		return err
+	}
+	if err := c.flushQueued(ctx); err != nil {
+		return err
+	}
+	return c.settle(ctx)
+}

@@ -1,0 +1,59 @@
+package localdb
+
+import "github.com/posthorn/posthorn/account"
+
+// Prekey is one of this device's prekey bundles with its private half.
+type Prekey struct {
+	Hash      account.BundleHash
+	Suite     account.Suite
+	Private   []byte // pq3.Prekey's encoding; sealed
+	NotBefore uint64 // ms
+	NotAfter  uint64 // ms
+	Published bool   // the server has it
+}
+
+// PutPrekey stores p, replacing the row with the same hash.
+func (tx *Tx) PutPrekey(p Prekey) error {
+	_, err := tx.exec("INSERT INTO prekeys VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET suite = excluded.suite,"+
+		" private = excluded.private, not_before = excluded.not_before, not_after = excluded.not_after, published = excluded.published",
+		p.Hash[:], p.Suite, tx.rows.seal("prekeys.private", p.Hash[:], p.Private), p.NotBefore, p.NotAfter, p.Published)
+	return err
+}
+
+// Prekey returns the prekey with that bundle hash, or ErrNotFound.
+func (tx *Tx) Prekey(hash account.BundleHash) (Prekey, error) {
+	return one(tx.row(selectPrekeys+" WHERE hash = ?", hash[:]), tx.scanPrekey)
+}
+
+// NewestPrekey returns the suite's prekey with the latest NotBefore, or
+// ErrNotFound.
+func (tx *Tx) NewestPrekey(suite account.Suite) (Prekey, error) {
+	return one(tx.row(selectPrekeys+" WHERE suite = ? ORDER BY not_before DESC, hash LIMIT 1", suite), tx.scanPrekey)
+}
+
+// Prekeys lists every prekey, newest first.
+func (tx *Tx) Prekeys() ([]Prekey, error) {
+	return list(tx, tx.scanPrekey, selectPrekeys+" ORDER BY not_before DESC, hash")
+}
+
+// DeletePrekeys erases the prekeys whose NotAfter lies before cutoff, and the
+// replay records of session starts that named them: without the private half
+// such a start is refused anyway. It returns how many prekeys went.
+func (tx *Tx) DeletePrekeys(cutoff uint64) (int, error) {
+	_, err := tx.exec("DELETE FROM replays WHERE bundle IN (SELECT hash FROM prekeys WHERE not_after < ?)", cutoff)
+	if err != nil {
+		return 0, err
+	}
+	return tx.exec("DELETE FROM prekeys WHERE not_after < ?", cutoff)
+}
+
+const selectPrekeys = "SELECT hash, suite, private, not_before, not_after, published FROM prekeys"
+
+func (tx *Tx) scanPrekey(row scanner) (p Prekey, err error) {
+	var sealed []byte
+	if err := row.Scan(fixed(p.Hash[:]), &p.Suite, &sealed, &p.NotBefore, &p.NotAfter, &p.Published); err != nil {
+		return Prekey{}, err
+	}
+	p.Private, err = tx.rows.open("prekeys.private", p.Hash[:], sealed)
+	return p, err
+}

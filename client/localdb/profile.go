@@ -1,0 +1,55 @@
+package localdb
+
+import (
+	"github.com/posthorn/posthorn/account"
+)
+
+// Profile is who this device is. A database holds at most one.
+type Profile struct {
+	Name       account.Name
+	ServerURL  string
+	Account    account.ID
+	Device     account.DeviceID
+	Statements [][]byte         // the account's roster, encoded, oldest first
+	KeySeeds   account.KeySeeds // of the device's signing key; sealed
+	CreatedAt  uint64           // ms
+	Registered bool             // the server has confirmed the name
+}
+
+// PutProfile stores p in the place of an earlier one.
+func (tx *Tx) PutProfile(p Profile) error {
+	seeds := append(append([]byte{}, p.KeySeeds.ECDSA[:]...), p.KeySeeds.MLDSA[:]...)
+	defer clear(seeds)
+	_, err := tx.exec("INSERT INTO profile VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"+
+		" server = excluded.server, account = excluded.account, device = excluded.device, statements = excluded.statements,"+
+		" seeds = excluded.seeds, created = excluded.created, registered = excluded.registered",
+		string(p.Name), p.ServerURL, p.Account[:], p.Device[:], packList(p.Statements),
+		tx.rows.seal("profile.seeds", p.Device[:], seeds), p.CreatedAt, p.Registered)
+	return err
+}
+
+// Profile returns the profile, or ErrNotFound before the first PutProfile.
+func (tx *Tx) Profile() (Profile, error) {
+	return one(tx.row("SELECT name, server, account, device, statements, seeds, created, registered FROM profile"), tx.scanProfile)
+}
+
+func (tx *Tx) scanProfile(row scanner) (p Profile, err error) {
+	var statements, sealed []byte
+	if err := row.Scan(&p.Name, &p.ServerURL, fixed(p.Account[:]), fixed(p.Device[:]), &statements, &sealed, &p.CreatedAt, &p.Registered); err != nil {
+		return Profile{}, err
+	}
+	if p.Statements, err = unpackList(statements); err != nil {
+		return Profile{}, err
+	}
+	seeds, err := tx.rows.open("profile.seeds", p.Device[:], sealed)
+	if err != nil {
+		return Profile{}, err
+	}
+	defer clear(seeds)
+	if len(seeds) != len(p.KeySeeds.ECDSA)+len(p.KeySeeds.MLDSA) {
+		return Profile{}, corrupt("profile.seeds")
+	}
+	copy(p.KeySeeds.ECDSA[:], seeds)
+	copy(p.KeySeeds.MLDSA[:], seeds[len(p.KeySeeds.ECDSA):])
+	return p, nil
+}

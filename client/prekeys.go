@@ -1,0 +1,131 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/pq3"
+)
+
+const (
+	// prekeyLife is how long a bundle is the newest one.
+	prekeyLife = 7 * 24 * time.Hour
+	// fullBundle is the number of session starts at which a bundle is replaced
+	// early, well before pq3 stops accepting any.
+	fullBundle = 60_000
+	// outgoingLife is how long an unconfirmed row is kept for repair.
+	outgoingLife = 60 * 24 * time.Hour
+	// envelopeLife is how long an envelope id is remembered. The ratchet refuses
+	// later repeats by itself; the ids only save the work.
+	envelopeLife = 31 * 24 * time.Hour
+)
+
+// ensurePrekey publishes a new bundle when the newest is a week old or worn
+// out, and one that was made but never published.
+func (c *Client) ensurePrekey(ctx context.Context) error {
+	var newest localdb.Prekey
+	var usable bool
+	err := c.view(ctx, func(tx *localdb.Tx) (err error) {
+		newest, err = tx.NewestPrekey(account.PQ3A)
+		if usable, err = found(err); err != nil || !usable {
+			return err
+		}
+		starts, err := tx.CountBundleStarts(newest.Hash)
+		age := time.Since(instant(newest.NotBefore))
+		usable = age < prekeyLife && age > -prekeyLife && starts < fullBundle
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !usable:
+		return c.rotatePrekey(ctx)
+	case !newest.Published:
+		return c.publish(ctx, newest)
+	default:
+		return nil
+	}
+}
+
+// rotatePrekey makes a new prekey, stores it, and publishes its bundle. Older
+// private halves stay until their retention ends: envelopes may be on the way.
+func (c *Client) rotatePrekey(ctx context.Context) error {
+	row, err := newPrekey(c.me, c.entropy, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.PutPrekey(row) }); err != nil {
+		return err
+	}
+	return c.publish(ctx, row)
+}
+
+func newPrekey(me *pq3.Identity, entropy pq3.Entropy, now time.Time) (localdb.Prekey, error) {
+	prekey, err := pq3.NewPrekey(me, account.PQ3A, now, now.Add(pq3.BundleLife), entropy)
+	if err != nil {
+		return localdb.Prekey{}, err
+	}
+	bundle := prekey.Bundle()
+	return localdb.Prekey{
+		Hash: prekey.Hash(), Suite: account.PQ3A, Private: prekey.Marshal(),
+		NotBefore: bundle.NotBefore, NotAfter: bundle.NotAfter,
+	}, nil
+}
+
+func (c *Client) publish(ctx context.Context, row localdb.Prekey) error {
+	prekey, err := pq3.ParsePrekey(row.Private)
+	if err != nil {
+		return err
+	}
+	if err := c.server.PublishBundle(ctx, prekey.Bundle().Marshal()); err != nil {
+		return remote(err)
+	}
+	row.Published = true
+	return c.update(ctx, func(tx *localdb.Tx) error { return tx.PutPrekey(row) })
+}
+
+// prune erases what has outlived its use: prekeys, superseded sessions,
+// messages that waited in vain, and old ids.
+func (c *Client) prune(ctx context.Context) error {
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		before := func(life time.Duration) uint64 { return millis(time.Now().Add(-life)) }
+		if _, err := tx.DeletePrekeys(before(pq3.PrekeyRetention)); err != nil {
+			return err
+		}
+		if _, err := tx.DeleteSuperseded(before(pq3.SupersededLife)); err != nil {
+			return err
+		}
+		if _, err := tx.ForgetEnvelopes(before(envelopeLife)); err != nil {
+			return err
+		}
+		if _, err := tx.DeleteOutgoingBefore(before(outgoingLife)); err != nil {
+			return err
+		}
+		lost, err := tx.DeleteWaitingBefore(before(waitingLife))
+		if err != nil || len(lost) == 0 {
+			return err
+		}
+		c.duties.madeRoom()
+		return notify(tx, fmt.Sprintf("%d messages could not be read: what they needed did not arrive within 14 days", len(lost)))
+	})
+}
+
+// startAfresh erases sessions whose stored state may be older than what was
+// sent under it. New ones take their place at the next message either way.
+func (c *Client) startAfresh(ctx context.Context) error {
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		rows, err := tx.AllSessions()
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, row := range rows {
+			if err := tx.DeleteSession(row.Device, row.ID); err != nil {
+				return err
+			}
+		}
+		return notify(tx, "this profile was put back from a copy, so every session starts afresh")
+	})
+}

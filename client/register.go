@@ -1,0 +1,185 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/pq3"
+)
+
+// Register makes an account: device keys, roster statement 0, a prekey bundle,
+// all stored before the server hears of them, then the name. After a crash or
+// a lost answer, call it again with the same name and server: it goes on with
+// the same keys. An unfinished registration of another name or server is
+// thrown away. Errors: ErrNameTaken and ErrRegistrationClosed (the profile is
+// removed again), ErrProfileExists, ErrOffline, ErrLocked, ErrNoPassphrase,
+// ErrWrongPassphrase, transport.ErrAddress.
+func Register(ctx context.Context, cfg Config, name account.Name, serverURL string) (*Client, error) {
+	name, err := account.ParseName(string(name))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPolicy(cfg.Policy); err != nil {
+		return nil, err
+	}
+	address, err := transport.ParseAddress(serverURL)
+	if err != nil {
+		return nil, err
+	}
+	db, err := unfinished(ctx, cfg, name, address.String())
+	if err != nil {
+		return nil, err
+	}
+	c, err := attach(cfg, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := c.finishRegistration(ctx); err != nil {
+		closed := c.Close()
+		if errors.Is(err, ErrNameTaken) || errors.Is(err, ErrRegistrationClosed) {
+			return nil, errors.Join(err, closed, localdb.Remove(cfg.Home))
+		}
+		return nil, errors.Join(err, closed)
+	}
+	return c, nil
+}
+
+// unfinished opens the profile of a registration that did not get through, or
+// makes a new one.
+func unfinished(ctx context.Context, cfg Config, name account.Name, serverURL string) (*localdb.DB, error) {
+	db, err := localdb.Open(cfg.Home, cfg.unlock())
+	if errors.Is(err, localdb.ErrNoProfile) {
+		return newProfile(ctx, cfg, name, serverURL)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var row localdb.Profile
+	err = db.View(ctx, func(tx *localdb.Tx) (err error) {
+		row, err = tx.Profile()
+		return err
+	})
+	switch exists, err := found(err); {
+	case err != nil:
+		return nil, errors.Join(err, db.Close())
+	case exists && row.Registered:
+		return nil, errors.Join(ErrProfileExists, db.Close())
+	case exists && row.Name == name && row.ServerURL == serverURL:
+		return db, nil
+	}
+	if err := errors.Join(db.Close(), localdb.Remove(cfg.Home)); err != nil {
+		return nil, err
+	}
+	return newProfile(ctx, cfg, name, serverURL)
+}
+
+// newProfile makes the folder with everything a device needs to register.
+func newProfile(ctx context.Context, cfg Config, name account.Name, serverURL string) (*localdb.DB, error) {
+	row, prekey, err := newAccount(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	row.Name, row.ServerURL = name, serverURL
+	db, err := localdb.Create(cfg.Home, cfg.unlock())
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Update(ctx, func(tx *localdb.Tx) error {
+		if err := tx.PutProfile(row); err != nil {
+			return err
+		}
+		return tx.PutPrekey(prekey)
+	}); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// newAccount draws the keys of a first device and founds its account.
+func newAccount(now time.Time) (localdb.Profile, localdb.Prekey, error) {
+	entropy := pq3.SystemEntropy()
+	key, seeds := account.GenerateSigningKey(entropy.Read)
+	device := &account.Device{Key: key.Public(), Suites: []account.Suite{account.PQ3A}, CreatedAt: millis(now)}
+	entropy.Read(device.ID[:])
+	statement, err := account.NewAccount(device, key, millis(now), entropy.SignReader())
+	if err != nil {
+		return localdb.Profile{}, localdb.Prekey{}, err
+	}
+	roster, err := account.StartRoster(statement)
+	if err != nil {
+		return localdb.Profile{}, localdb.Prekey{}, err
+	}
+	me, err := pq3.NewIdentity(account.Party{Account: roster.ID(), Device: device}, key)
+	if err != nil {
+		return localdb.Profile{}, localdb.Prekey{}, err
+	}
+	prekey, err := newPrekey(me, entropy, now)
+	return localdb.Profile{
+		Account: roster.ID(), Device: device.ID, Statements: [][]byte{statement.Marshal()},
+		KeySeeds: seeds, CreatedAt: millis(now),
+	}, prekey, err
+}
+
+// finishRegistration takes the stored account to the server and notes success.
+func (c *Client) finishRegistration(ctx context.Context) error {
+	prekey, err := c.firstPrekey(ctx)
+	if err != nil {
+		return err
+	}
+	parsed, err := pq3.ParsePrekey(prekey.Private)
+	if err != nil {
+		return err
+	}
+	err = c.server.Register(ctx, c.profile.Name, c.profile.Statements[0], parsed.Bundle().Marshal())
+	if err := c.registration(ctx, err); err != nil {
+		return err
+	}
+	c.profile.Registered = true
+	prekey.Published = true
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		if err := tx.PutPrekey(prekey); err != nil {
+			return err
+		}
+		return tx.PutProfile(c.profile)
+	})
+}
+
+// firstPrekey is the stored prekey, or a new one if the registration was
+// interrupted long ago.
+func (c *Client) firstPrekey(ctx context.Context) (row localdb.Prekey, err error) {
+	err = c.update(ctx, func(tx *localdb.Tx) (err error) {
+		row, err = tx.NewestPrekey(account.PQ3A)
+		if known, err := found(err); err != nil || known && time.Since(instant(row.NotBefore)) < prekeyLife {
+			return err
+		}
+		if row, err = newPrekey(c.me, c.entropy, time.Now()); err != nil {
+			return err
+		}
+		return tx.PutPrekey(row)
+	})
+	return row, err
+}
+
+// registration reads the server's verdict. A name that is taken may be taken
+// by this very account, if an earlier attempt got through and its answer was
+// lost: then the directory says so.
+func (c *Client) registration(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, transport.ErrNameTaken):
+		record, lookup := c.server.AccountByName(ctx, c.profile.Name)
+		if lookup == nil && string(record.Account) == string(c.profile.Account[:]) {
+			return nil
+		}
+		return ErrNameTaken
+	case errors.Is(err, transport.ErrDenied):
+		return fmt.Errorf("%w (%w)", ErrRegistrationClosed, err)
+	case err != nil:
+		return remote(err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/content"
+)
+
+// Sent says what became of a text when Send returned.
+type Sent struct {
+	// ID names the text at both ends.
+	ID content.ID
+	// Accepted: the server holds it durably for every device of the recipient.
+	Accepted bool
+}
+
+// Send stores a text for a name and hands it to the server. It makes the
+// recipient a contact. The text is on disk, sealed, before anything leaves the
+// machine. Errors that keep the text: ErrOffline, ErrWaitingForPeer,
+// ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
+// ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
+func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, error) {
+	now := time.Now()
+	message := c.newMessage(content.Text{Text: text}, now)
+	if _, err := content.Encode(message); err != nil {
+		return Sent{}, err
+	}
+	if to == c.profile.Name {
+		return Sent{}, ErrOwnName
+	}
+	sent := Sent{ID: message.ID}
+	recipient, err := c.findByName(ctx, to)
+	if errors.Is(err, ErrOffline) {
+		return sent, errors.Join(c.queue(ctx, to, text, message), err)
+	}
+	if err != nil {
+		return Sent{}, err
+	}
+	if err := c.flushQueued(ctx); err != nil {
+		c.log.Debug("texts that wait for keys keep waiting", "error", err)
+	}
+	if err := c.sealText(ctx, recipient, message); err != nil {
+		return c.keepUnsealed(ctx, to, text, message, err)
+	}
+	flushed := c.flush(ctx)
+	sent.Accepted, err = c.accepted(ctx, message.ID)
+	if err != nil || sent.Accepted {
+		return sent, err
+	}
+	return sent, c.whyNotAccepted(ctx, message.ID, flushed)
+}
+
+// keepUnsealed decides whether a text that could not be sealed waits as sealed
+// plaintext: it does when only a usable bundle is missing.
+func (c *Client) keepUnsealed(ctx context.Context, to account.Name, text string, message content.Message, err error) (Sent, error) {
+	if !errors.Is(err, ErrOffline) && !errors.Is(err, ErrWaitingForPeer) {
+		return Sent{}, err
+	}
+	if kept := c.queue(ctx, to, text, message); kept != nil {
+		return Sent{}, kept
+	}
+	return Sent{ID: message.ID}, err
+}
+
+// whyNotAccepted finds words for a text that stays in the outbox.
+func (c *Client) whyNotAccepted(ctx context.Context, id content.ID, flushed error) error {
+	state, err := c.stateOf(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case state == localdb.Failed:
+		return ErrNotDelivered
+	case flushed != nil:
+		return flushed
+	default:
+		return ErrRecipientFull
+	}
+}
+
+// sealText seals a text for every device of the recipient, each in a
+// transaction of its own with the text and the contact.
+func (c *Client) sealText(ctx context.Context, to person, message content.Message) error {
+	for _, peer := range to.parties() {
+		if err := c.suited(peer); err != nil {
+			return err
+		}
+		err := c.sealFor(ctx, peer, func(b *book) error {
+			if err := befriend(b.tx, to.row, b.now); err != nil {
+				return err
+			}
+			size, err := b.seal(message, localdb.OutgoingText, 0)
+			if err != nil {
+				return err
+			}
+			return storeSentText(b, message, size)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suited refuses a device that does not support the one suite this client
+// offers.
+func (c *Client) suited(peer account.Party) error {
+	suite, err := account.ChooseSuite(c.me.Party().Device, peer.Device)
+	if err != nil || suite != account.PQ3A {
+		return ErrNoCommonSuite
+	}
+	return nil
+}
+
+// sealFor runs f on the sessions with a device in one transaction. If there is
+// no session to send on, it fetches a bundle between two attempts and starts
+// one in the second.
+func (c *Client) sealFor(ctx context.Context, peer account.Party, f func(*book) error) error {
+	err := c.withBook(ctx, peer, f)
+	if !errors.Is(err, errNeedBundle) {
+		return err
+	}
+	bundle, err := c.fetchBundle(ctx, peer)
+	if err != nil {
+		return err
+	}
+	err = c.withBook(ctx, peer, func(b *book) error {
+		if b.needsSession() {
+			if err := b.initiate(bundle); err != nil {
+				return err
+			}
+		}
+		return f(b)
+	})
+	if c.refuse(err) {
+		return fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+	}
+	return err
+}
+
+func (c *Client) withBook(ctx context.Context, peer account.Party, f func(*book) error) error {
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		b, err := c.openBook(tx, peer, time.Now())
+		if err != nil {
+			return err
+		}
+		return f(b)
+	})
+}
+
+// fetchBundle gets a device's newest bundle. A bundle that does not parse, like
+// none at all, leaves the text waiting.
+func (c *Client) fetchBundle(ctx context.Context, peer account.Party) (*account.Bundle, error) {
+	encoded, err := c.server.FetchBundle(ctx, peer.Account, peer.Device.ID)
+	if errors.Is(err, transport.ErrNotFound) {
+		c.rosters.doubt(peer.Account)
+		return nil, fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+	}
+	if err != nil {
+		return nil, remote(err)
+	}
+	bundle, err := account.ParseBundle(encoded)
+	if err == nil {
+		err = checkBundle(bundle)
+	}
+	if err != nil {
+		c.refuse(err)
+		return nil, fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+	}
+	return bundle, nil
+}
+
+// befriend makes somebody a contact, with the roster that was verified last
+// and the suite that will never be left again.
+func befriend(tx *localdb.Tx, row localdb.Contact, now time.Time) error {
+	stored, err := meet(tx, row, now)
+	if err != nil || stored.State == localdb.Friend {
+		return err
+	}
+	stored.State = localdb.Friend
+	return tx.PutContact(stored)
+}
+
+// meet makes sure that an account has a row, at first as a stranger.
+func meet(tx *localdb.Tx, row localdb.Contact, now time.Time) (localdb.Contact, error) {
+	stored, err := tx.Contact(row.Account)
+	if !errors.Is(err, localdb.ErrNotFound) {
+		return stored, err
+	}
+	row.State, row.FirstSeen, row.PinnedSuite = localdb.Stranger, millis(now), account.PQ3A
+	return row, tx.PutContact(row)
+}
+
+// storeSentText records a text once, however many devices it goes to.
+func storeSentText(b *book, message content.Message, size int) error {
+	_, err := b.tx.InsertMessage(localdb.Message{
+		ID: message.ID, Account: b.peer.Account, Outgoing: true, Shown: true,
+		Body: message.Body.(content.Text).Text, SentAt: message.SentAt, ReceivedAt: message.SentAt,
+		Level: levelName(account.PQ3A), WireSize: size, State: localdb.Queued,
+	})
+	return err
+}

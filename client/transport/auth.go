@@ -1,0 +1,135 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+)
+
+// renewBefore is how long before its end a token is replaced, so that none
+// runs out between the check and the server.
+const renewBefore = time.Minute
+
+// token is a bearer token and when to stop using it.
+type token struct {
+	text string
+	ends time.Time
+}
+
+func (t token) usable(now time.Time) bool {
+	return t.text != "" && now.Before(t.ends.Add(-renewBefore))
+}
+
+// Register binds a free name to a new account and opens the device's mailbox.
+// It may be repeated with the same keys after a lost answer. The errors to
+// expect are ErrNameTaken, ErrDenied (closed registration) and ErrOffline.
+func (c *Client) Register(ctx context.Context, name account.Name, statement0, bundle []byte) error {
+	proof, err := c.prove(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := call(ctx, c.directory.Register, &posthornv1.RegisterRequest{
+		Name: string(name), Statement: statement0, Bundle: bundle, Proof: proof,
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.token = tokenOf(answer.GetToken(), answer.GetExpiresAt())
+	return nil
+}
+
+// Reach tells whether the server answers at all, without authenticating.
+func (c *Client) Reach(ctx context.Context) error {
+	_, err := call(ctx, c.auth.GetChallenge, &posthornv1.GetChallengeRequest{})
+	return err
+}
+
+// prove signs a fresh challenge with both device keys, for this server only.
+func (c *Client) prove(ctx context.Context) (*posthornv1.Proof, error) {
+	answer, err := call(ctx, c.auth.GetChallenge, &posthornv1.GetChallengeRequest{})
+	if err != nil {
+		return nil, err
+	}
+	challenge := answer.GetChallenge()
+	if len(challenge) != api.ChallengeSize {
+		return nil, &Error{Err: ErrServer, Reason: "challenge of a wrong length"}
+	}
+	d := c.device
+	signed := api.AuthBytes(c.audience, challenge, d.Account, d.ID)
+	signature, err := d.Key.SignHybrid(d.Rand, signed, api.AuthContext)
+	if err != nil {
+		return nil, err
+	}
+	return &posthornv1.Proof{
+		AccountId: d.Account[:], DeviceId: d.ID[:], Challenge: challenge,
+		EcdsaSignature: signature.ECDSA[:], MldsaSignature: signature.MLDSA[:],
+	}, nil
+}
+
+// authenticate trades a proof for a token.
+func (c *Client) authenticate(ctx context.Context) (token, error) {
+	proof, err := c.prove(ctx)
+	if err != nil {
+		return token{}, err
+	}
+	answer, err := call(ctx, c.auth.Authenticate, &posthornv1.AuthenticateRequest{Proof: proof})
+	if err != nil {
+		return token{}, err
+	}
+	return tokenOf(answer.GetToken(), answer.GetExpiresAt()), nil
+}
+
+func tokenOf(text string, expiresAt uint64) token {
+	return token{text: text, ends: time.UnixMilli(int64(expiresAt))}
+}
+
+// bearer returns a context whose calls carry a token that is good now.
+func (c *Client) bearer(ctx context.Context) (context.Context, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.token.usable(time.Now()) {
+		fresh, err := c.authenticate(ctx)
+		if err != nil {
+			return nil, "", err
+		}
+		c.token = fresh
+	}
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set("Authorization", "Bearer "+c.token.text)
+	return ctx, c.token.text, nil
+}
+
+// discard forgets a token that the server refused, unless another call has
+// replaced it already.
+func (c *Client) discard(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token.text == text {
+		c.token = token{}
+	}
+}
+
+// authorized makes a call with a token, and once more with a new one when the
+// server has forgotten the first, as it does when it restarts.
+func authorized[Q, A any](ctx context.Context, c *Client, f func(context.Context, Q) (A, error), request Q) (A, error) {
+	for first := true; ; first = false {
+		var none A
+		carrying, used, err := c.bearer(ctx)
+		if err != nil {
+			return none, err
+		}
+		answer, err := call(carrying, f, request)
+		if !first || !errors.Is(err, ErrUnauthenticated) {
+			return answer, err
+		}
+		c.discard(used)
+	}
+}

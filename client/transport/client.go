@@ -1,0 +1,115 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+)
+
+const (
+	// callTimeout bounds one request and its answer.
+	callTimeout = 20 * time.Second
+	// dialTimeout bounds a connection attempt, so that a silent network shows
+	// as offline while a person still waits.
+	dialTimeout = 5 * time.Second
+	// maxAnswer is the greatest message read from a server, in bytes: a batch of
+	// deliveries with the largest envelopes.
+	maxAnswer = 20 << 20
+)
+
+// Device is who the client speaks for.
+type Device struct {
+	Account account.ID
+	ID      account.DeviceID
+	Key     *account.SigningKey
+	Rand    io.Reader // for hedged signatures; nil means deterministic ones
+}
+
+// Options are the choices a Client leaves open. The zero value is right for
+// every server behind a URL.
+type Options struct {
+	// H2C speaks HTTP/2 without TLS to a plain http address, one connection for
+	// all calls. Without it plain http is HTTP/1.1, which every proxy passes on.
+	// With TLS the two ends always negotiate.
+	H2C bool
+}
+
+// Client makes the calls of one device to one server. It is safe for
+// concurrent use. Close it when done.
+type Client struct {
+	device   Device
+	audience string
+	http     *http.Transport
+
+	auth      posthornv1connect.AuthServiceClient
+	directory posthornv1connect.DirectoryServiceClient
+	mailbox   posthornv1connect.MailboxServiceClient
+
+	mu    sync.Mutex // guards token; held while a new one is fetched
+	token token
+}
+
+// New makes a client for the server at a URL. It opens no connection. The
+// error is ErrAddress.
+func New(serverURL string, device Device, options Options) (*Client, error) {
+	address, err := ParseAddress(serverURL)
+	if err != nil {
+		return nil, err
+	}
+	network := newHTTP(options)
+	caller := &http.Client{Transport: network, CheckRedirect: stayHere}
+	rpc := connect.NewClient(connecthttp.NewTransport(caller, address.String(),
+		connecthttp.WithReadMaxBytes(maxAnswer), connecthttp.WithCompressors()))
+	return &Client{
+		device: device, audience: address.Host, http: network,
+		auth:      posthornv1connect.NewAuthServiceClient(rpc),
+		directory: posthornv1connect.NewDirectoryServiceClient(rpc),
+		mailbox:   posthornv1connect.NewMailboxServiceClient(rpc),
+	}, nil
+}
+
+// Close drops idle connections. Streams end with their contexts.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// newHTTP requires TLS 1.3 with the hybrid post-quantum key exchange wherever
+// there is TLS.
+func newHTTP(options Options) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!options.H2C)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(options.H2C)
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig: &tls.Config{
+			MinVersion:       tls.VersionTLS13,
+			CurvePreferences: []tls.CurveID{tls.X25519MLKEM768},
+		},
+		TLSHandshakeTimeout: dialTimeout,
+		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 4,
+		Protocols:           protocols,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 45 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// stayHere follows no redirect: a token goes to the server it was made for.
+func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// call gives one request a deadline and turns its error into an *Error.
+func call[Q, A any](ctx context.Context, f func(context.Context, Q) (A, error), request Q) (A, error) {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := f(bounded, request)
+	return answer, failure(ctx, err)
+}

@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connectproto"
+
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+)
+
+// The sentinels say what a caller can do about a failed call.
+var (
+	// ErrOffline: the server could not be reached, or did not answer in time.
+	// Whether it acted on the call is unknown; every call may be repeated.
+	ErrOffline = errors.New("transport: the server cannot be reached")
+	// ErrNotFound: the name, account, device or bundle does not exist.
+	ErrNotFound = errors.New("transport: not found")
+	// ErrNameTaken: another account has the name.
+	ErrNameTaken = errors.New("transport: the name is taken")
+	// ErrDenied: the server does not permit it, such as closed registration.
+	ErrDenied = errors.New("transport: not permitted by the server")
+	// ErrUnauthenticated: the server does not know this device or its keys.
+	ErrUnauthenticated = errors.New("transport: the server does not accept this device")
+	// ErrLimited: too many calls; Error.RetryAfter says how long to wait.
+	ErrLimited = errors.New("transport: the server asks to slow down")
+	// ErrRefused: the server found the request malformed or against its rules.
+	ErrRefused = errors.New("transport: refused by the server")
+	// ErrReplaced: a newer stream of this device took over the mailbox.
+	ErrReplaced = errors.New("transport: another stream of this device took over")
+	// ErrServer: the server answered with a fault of its own.
+	ErrServer = errors.New("transport: the server failed")
+)
+
+// Error is a failed call. Its text holds no names, ids or payloads.
+type Error struct {
+	Err        error         // one of the sentinels
+	Reason     string        // the server's stable reason, may be empty
+	Hint       string        // the server's next step for a person, may be empty
+	RetryAfter time.Duration // 0: the server named none
+	cause      error
+}
+
+// Error gives the sentinel's text and the server's reason.
+func (e *Error) Error() string {
+	if e.Reason == "" {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + ": " + e.Reason
+}
+
+// Unwrap returns the sentinel and the cause below it.
+func (e *Error) Unwrap() []error { return []error{e.Err, e.cause} }
+
+// failure turns an error of a call into an *Error. A call that ended because
+// the caller's own context did keeps that context's error.
+func failure(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	failed := &Error{Err: ErrOffline, cause: err}
+	var rpc *connect.Error
+	if !errors.As(err, &rpc) {
+		return failed
+	}
+	failed.Err = sentinelOf(rpc.Code())
+	for _, detail := range rpc.Details() {
+		message, err := connectproto.UnmarshalErrorDetail(detail)
+		if d, ok := message.(*posthornv1.ErrorDetail); ok && err == nil {
+			failed.Reason, failed.Hint = d.GetReason(), d.GetHint()
+			failed.RetryAfter = time.Duration(min(d.GetRetryAfterMs(), maxRetryAfterMs)) * time.Millisecond
+		}
+	}
+	return failed
+}
+
+// maxRetryAfterMs keeps a server from silencing a client for more than an hour.
+const maxRetryAfterMs = 3_600_000
+
+func sentinelOf(code connect.Code) error {
+	switch code {
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled:
+		return ErrOffline
+	case connect.CodeNotFound:
+		return ErrNotFound
+	case connect.CodeAlreadyExists:
+		return ErrNameTaken
+	case connect.CodePermissionDenied:
+		return ErrDenied
+	case connect.CodeUnauthenticated:
+		return ErrUnauthenticated
+	case connect.CodeResourceExhausted:
+		return ErrLimited
+	case connect.CodeAborted:
+		return ErrReplaced
+	case connect.CodeInvalidArgument, connect.CodeFailedPrecondition, connect.CodeOutOfRange, connect.CodeUnimplemented:
+		return ErrRefused
+	default:
+		return ErrServer
+	}
+}

@@ -1,0 +1,197 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+)
+
+// silence is how long a stream may say nothing before it counts as broken: two
+// keep-alives may be lost.
+const silence = 5 * api.KeepAlive / 2
+
+// Outcome is what became of one envelope.
+type Outcome int
+
+// The outcomes of SPEC §14.4. Only Accepted ends the duty to resend.
+const (
+	Undecided     Outcome = iota // the server did not say; send the same bytes again
+	Accepted                     // durable on the server
+	UnknownDevice                // no such account or device
+	MailboxFull                  // the mailbox, or this sender's share of it
+	Gone                         // the device has not fetched for the retention time
+)
+
+// Envelope is one sealed message for one device. A retry uses the same ID and
+// the same bytes.
+type Envelope struct {
+	ID      [16]byte
+	Account account.ID
+	Device  account.DeviceID
+	Payload []byte
+}
+
+// Delivery is an envelope as it arrives. The server vouches for the sender
+// with its authentication, no more; the payload must prove it.
+type Delivery struct {
+	Seq           uint64
+	ID            [16]byte
+	SenderAccount account.ID
+	SenderDevice  account.DeviceID
+	Payload       []byte
+	AcceptedAt    uint64 // Unix ms, by the server's clock
+}
+
+// Batch is one step of a stream.
+type Batch struct {
+	Deliveries []Delivery
+	CaughtUp   bool   // everything stored when the stream began has been seen
+	Expired    uint64 // envelopes that aged out unread since the last stream
+}
+
+// Send appends envelopes to their mailboxes and says what became of each, in
+// order. After ErrOffline the outcome of all is unknown.
+func (c *Client) Send(ctx context.Context, envelopes []Envelope) ([]Outcome, error) {
+	request := &posthornv1.SendRequest{}
+	for _, e := range envelopes {
+		request.Envelopes = append(request.Envelopes, &posthornv1.Envelope{
+			Id: e.ID[:], AccountId: e.Account[:], DeviceId: e.Device[:], Payload: e.Payload,
+		})
+	}
+	answer, err := authorized(ctx, c, c.mailbox.Send, request)
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.GetStatuses()) != len(envelopes) {
+		return nil, &Error{Err: ErrServer, Reason: "wrong number of outcomes"}
+	}
+	outcomes := make([]Outcome, len(envelopes))
+	for i, status := range answer.GetStatuses() {
+		outcomes[i] = outcomeOf(status)
+	}
+	return outcomes, nil
+}
+
+func outcomeOf(status posthornv1.SendStatus) Outcome {
+	switch status {
+	case posthornv1.SendStatus_SEND_STATUS_ACCEPTED:
+		return Accepted
+	case posthornv1.SendStatus_SEND_STATUS_UNKNOWN_DEVICE:
+		return UnknownDevice
+	case posthornv1.SendStatus_SEND_STATUS_MAILBOX_FULL:
+		return MailboxFull
+	case posthornv1.SendStatus_SEND_STATUS_GONE:
+		return Gone
+	default:
+		return Undecided
+	}
+}
+
+// Ack says that everything up to seq is stored here, or refused for good. The
+// server may then delete it.
+func (c *Client) Ack(ctx context.Context, seq uint64) error {
+	_, err := authorized(ctx, c, c.mailbox.Ack, &posthornv1.AckRequest{Seq: seq})
+	return err
+}
+
+// stepper is the generated stream, whose type the generator names.
+type stepper interface {
+	Receive() (*posthornv1.ReceiveResponse, error)
+	Close() error
+}
+
+// Stream yields the mailbox of this device from its first unacknowledged
+// envelope on. It is for one goroutine; end its context to stop it from
+// another.
+type Stream struct {
+	client   *Client
+	ctx      context.Context
+	cancel   context.CancelFunc
+	token    string
+	steps    stepper
+	watchdog *time.Timer
+	started  bool // the server has accepted the token
+}
+
+// Receive opens the stream. It lasts until ctx ends, Close, or a failure; a
+// newer stream of the same device also ends it.
+func (c *Client) Receive(ctx context.Context) (*Stream, error) {
+	s := &Stream{client: c, ctx: ctx}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stream) open() error {
+	carrying, used, err := s.client.bearer(s.ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(carrying)
+	watchdog := time.AfterFunc(silence, cancel)
+	steps, err := s.client.mailbox.Receive(ctx, &posthornv1.ReceiveRequest{})
+	if err != nil {
+		watchdog.Stop()
+		cancel()
+		return failure(s.ctx, err)
+	}
+	s.token, s.steps, s.cancel, s.watchdog = used, steps, cancel, watchdog
+	return nil
+}
+
+// Next waits for the next step. Keep-alives show as empty batches.
+func (s *Stream) Next() (Batch, error) {
+	answer, err := s.steps.Receive()
+	err = failure(s.ctx, err)
+	if errors.Is(err, ErrUnauthenticated) {
+		s.client.discard(s.token)
+		answer, err = s.again(err)
+	}
+	if err != nil {
+		return Batch{}, err
+	}
+	s.started = true
+	s.watchdog.Reset(silence)
+	batch := Batch{CaughtUp: answer.GetCaughtUp(), Expired: answer.GetExpired()}
+	for _, d := range answer.GetDeliveries() {
+		batch.Deliveries = append(batch.Deliveries, deliveryOf(d))
+	}
+	return batch, nil
+}
+
+// again opens the stream a second time with a new token, when the server had
+// forgotten the first before the stream began.
+func (s *Stream) again(refused error) (*posthornv1.ReceiveResponse, error) {
+	if s.started {
+		return nil, refused
+	}
+	s.started = true
+	_ = s.Close()
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	answer, err := s.steps.Receive()
+	return answer, failure(s.ctx, err)
+}
+
+// Close ends the stream and releases what it holds.
+func (s *Stream) Close() error {
+	s.watchdog.Stop()
+	s.cancel()
+	return s.steps.Close()
+}
+
+// deliveryOf copies the fixed-size fields; an id of a wrong length matches no
+// account, so the engine refuses that delivery and moves past it.
+func deliveryOf(d *posthornv1.Delivery) Delivery {
+	out := Delivery{Seq: d.GetSeq(), Payload: d.GetPayload(), AcceptedAt: d.GetAcceptedAt()}
+	copy(out.ID[:], d.GetId())
+	copy(out.SenderAccount[:], d.GetSenderAccount())
+	copy(out.SenderDevice[:], d.GetSenderDevice())
+	return out
+}
