@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/visible"
+)
+
+// The exit codes say who can mend a failure. Scripts may rely on them.
+const (
+	exitOK       = 0
+	exitUser     = 1  // the user can mend it: name taken, no passphrase, profile in use
+	exitUsage    = 2  // the command line, a name or a text is not acceptable
+	exitServer   = 3  // no server in reach, or the time of --wait ran out
+	exitTrust    = 4  // refused because a key or an account does not prove itself
+	exitLimit    = 5  // the server or the recipient's mailbox has no room now
+	exitNotFound = 6  // nobody has that name
+	exitInternal = 70 // a fault of the program
+)
+
+// verdict is what a kind of failure means to the user.
+type verdict struct {
+	is   error
+	code int
+	text string // replaces the error's own words where those would not help
+	hint string
+}
+
+// verdicts are tried from the top, so the more specific sentinel comes first.
+var verdicts = []verdict{
+	{errWaitRanOut, exitServer, "", ""},
+	{errOutput, exitUser, "", "what was not written is shown by the next 'posthorn read'"},
+	{account.ErrName, exitUsage, "not a name, nothing was done", "a name has 3 to 32 characters of a-z, 0-9, '.', '_' and '-'"},
+	{content.ErrTextTooLong, exitUsage, "the text is longer than 65536 bytes (64 KiB), nothing was sent", "split it; attachments are not there yet"},
+	{content.ErrText, exitUsage, "the text is empty or not valid UTF-8, nothing was sent", "give the text as one argument or on standard input"},
+	{transport.ErrAddress, exitUsage, "the server's address cannot be used, no account was made", "write it as https://HOST, or http://127.0.0.1:PORT for a server on this machine"},
+
+	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --server URL', or name another folder with --home"},
+	{client.ErrProfileExists, exitUser, "this folder holds an account already, nothing was changed", "make another account in another folder with --home"},
+	{client.ErrLocked, exitUser, "another program uses this profile, nothing was done", "end the other one first, such as a 'posthorn read --follow'"},
+	{client.ErrNoPassphrase, exitUser, "the profile needs a passphrase and there is none, nothing was done", "put it in a file and name that file in " + passphraseFile + ", or run posthorn in a terminal"},
+	{client.ErrWrongPassphrase, exitUser, "wrong passphrase, the profile stays locked", "check the file named in " + passphraseFile + ", or type it again"},
+	{localdb.ErrKeyStore, exitUser, "the key store of this system did not give out the profile's key", "unlock the key store and try again"},
+	{localdb.ErrFull, exitUser, "the disk is full, nothing was saved", "make room and try again"},
+	{localdb.ErrNewerSchema, exitUser, "a newer posthorn wrote this profile, nothing was changed", "install that version, or use another profile with --home"},
+	{fs.ErrPermission, exitUser, "the profile's folder may not be read or written by you", "check its owner and mode, or name another folder with --home"},
+	{client.ErrNameTaken, exitUser, "", "choose another name"},
+	{client.ErrRegistrationClosed, exitUser, "", "ask the server's operator to open registration"},
+	{client.ErrOwnName, exitUser, "", "write to somebody else"},
+	{client.ErrNoSession, exitUser, "there is no session with them yet", "write to them first with 'posthorn send'"},
+
+	{client.ErrUnknownName, exitNotFound, "", "check the spelling; a name belongs to one server"},
+	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel before you write again"},
+	{client.ErrRoster, exitTrust, "", "the server's answer does not prove itself; tell its operator"},
+	{client.ErrNoCommonSuite, exitTrust, "", "they need a newer client"},
+
+	{client.ErrRecipientFull, exitLimit, "", "a later posthorn command sends it, once they have read their messages"},
+	{transport.ErrLimited, exitLimit, "the server asks to slow down; what was to be sent is kept", "wait a moment; the next posthorn command sends it"},
+	{client.ErrWaitingForPeer, exitServer, "", "a later posthorn command sends it, once their device has been online"},
+	{client.ErrOffline, exitServer, "", "the next posthorn command sends what waits; 'posthorn status' shows how much that is"},
+	{client.ErrServer, exitServer, "", "try again later, or tell the server's operator"},
+	{context.DeadlineExceeded, exitServer, "the server did not answer in time", "try again, or allow more time"},
+	{context.Canceled, exitUser, "interrupted", ""},
+}
+
+// errWaitRanOut marks that --wait ended before what was waited for.
+var errWaitRanOut = errors.New("the wait ran out")
+
+// errOutput says that a message could not be printed, so that it stays unread.
+var errOutput = errors.New("standard output cannot be written")
+
+// timeout is errWaitRanOut with words of its own.
+func timeout(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errWaitRanOut, fmt.Sprintf(format, args...))
+}
+
+// report prints a failure with its hint and returns the exit code for it.
+func (a *app) report(ctx context.Context, err error) int {
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		a.say("error", usage.what)
+		a.say("hint", usage.hint)
+		return exitUsage
+	}
+	if ctx.Err() != nil {
+		err = context.Canceled
+	}
+	for _, v := range verdicts {
+		if !errors.Is(err, v.is) {
+			continue
+		}
+		text := v.text
+		if text == "" {
+			text = err.Error()
+			if v.is != errWaitRanOut {
+				text = v.is.Error()
+			}
+		}
+		a.say("error", text)
+		a.say("hint", v.hint)
+		a.sayCause(err)
+		return v.code
+	}
+	a.say("error", err.Error())
+	a.say("hint", "this should not happen; run the command again with --verbose and report what it prints")
+	return exitInternal
+}
+
+// say prints one labelled line to standard error. What it prints may hold words
+// from a server or from another person, so they are made visible first.
+func (a *app) say(label, text string) {
+	if text == "" {
+		return
+	}
+	fmt.Fprintf(a.stderr, "posthorn: %s: %s\n", label, visible.Block(text, "  "))
+}
+
+// sayCause shows the whole chain of errors to somebody who looks for a fault.
+func (a *app) sayCause(err error) {
+	if a.verbose {
+		a.say("cause", err.Error())
+	}
+}
+
+// crashed reports a panic without its value, which might hold user text.
+func (a *app) crashed(recovered any) int {
+	a.say("error", fmt.Sprintf("internal error (%T), the command was not finished", recovered))
+	a.say("hint", "nothing that was stored is lost; run the command again with --verbose and report what it prints")
+	if a.verbose {
+		fmt.Fprintf(a.stderr, "%s", debug.Stack())
+	}
+	return exitInternal
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posthorn/posthorn/server"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// The exit codes say who can mend a failure. Scripts may rely on them.
+const (
+	exitOK       = 0
+	exitUser     = 1  // the operator can mend it
+	exitUsage    = 2  // the command line cannot be understood
+	exitServer   = 3  // the server that was asked is not ready
+	exitInternal = 70 // a fault of the program
+)
+
+// failure is an error that a command explains by itself.
+type failure struct {
+	code int
+	text string // what happened, and what did not
+	hint string // the next step
+}
+
+func (f *failure) Error() string { return f.text }
+
+// usage is the failure of a command line that cannot be understood.
+func usage(cmd *cobra.Command, text string) *failure {
+	return &failure{exitUsage, text, "see '" + cmd.CommandPath() + " --help'"}
+}
+
+// verdicts are the failures that commands do not explain by themselves.
+var verdicts = []struct {
+	is   error
+	hint string
+}{
+	{server.ErrAddress, "listen on 127.0.0.1 and put a proxy with TLS in front, or say --behind-proxy if the network up to the proxy is yours"},
+	{errInUse, "stop the other posthornd, or name another folder with --data"},
+	{store.ErrFormat, "install the version that wrote it"},
+	{store.ErrCorrupt, "keep a copy of the folder, then restore a backup"},
+	{store.ErrStopped, "look at the disk: is it full or failing? then start again"},
+	{syscall.EADDRINUSE, "another program has the port; choose one with --listen, or 0 for a free one"},
+	{syscall.EACCES, "check who owns the folder and the port"},
+	{syscall.ENOSPC, "make room on the disk"},
+	{syscall.EROFS, "name a folder with --data that can be written"},
+}
+
+// report prints what went wrong and returns the exit code for it.
+func (a *app) report(err error) int {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return exitOK
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		a.complain(f.text, f.hint)
+		return f.code
+	}
+	for _, v := range verdicts {
+		if errors.Is(err, v.is) {
+			a.complain(err.Error(), v.hint)
+			return exitUser
+		}
+	}
+	a.complain(err.Error(), "this should not happen; start again with --log-level debug and report what it prints")
+	return exitInternal
+}
+
+func (a *app) complain(text, hint string) {
+	fmt.Fprintf(a.stderr, "posthornd: error: %s\nposthornd: hint: %s\n", text, hint)
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posthorn/posthorn/server"
+	"github.com/posthorn/posthorn/server/store/pebble"
+)
+
+// defaultAddress is where server and clients meet on one machine.
+const defaultAddress = "127.0.0.1:7480"
+
+// serveOptions are the options of serve.
+type serveOptions struct {
+	data    string
+	listen  string
+	open    bool
+	proxied bool
+	level   slog.Level
+}
+
+func newServe(a *app) *cobra.Command {
+	o := serveOptions{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server until it gets SIGTERM or Ctrl-C",
+		Long: `Run the server. When it is ready it prints one line with its address on standard
+output. On SIGTERM or Ctrl-C it ends within ten seconds: nothing that it has
+accepted is lost, and clients connect again by themselves.
+
+It speaks HTTP without TLS, so it listens on this machine only, unless
+--behind-proxy says that a proxy with TLS is in front of it. The proxy must
+pass on the Host header, append the caller to X-Forwarded-For, and not buffer
+responses. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
+		Example: "  posthornd serve --data /var/lib/posthorn --open-registration\n  posthornd serve --data data --listen 127.0.0.1:0",
+		Args:    noArguments,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.data, "data", "", "`folder` with everything the server keeps; made when it is not there")
+	flags.StringVar(&o.listen, "listen", defaultAddress, "`host:port` to listen on; port 0 takes a free one")
+	flags.BoolVar(&o.open, "open-registration", false, "let anybody who reaches the server make an account")
+	flags.BoolVar(&o.proxied, "behind-proxy", false, "listen on any address, and count callers by X-Forwarded-For")
+	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.data == "" {
+			return usage(cmd, "serve needs a folder: --data DIR")
+		}
+		return a.serve(cmd.Context(), o)
+	}
+	return cmd
+}
+
+// serve runs from the locked folder to the clean end.
+func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
+	log := slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: o.level}))
+	unlock, err := claim(o.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	listener, err := server.Listen(o.listen, o.proxied)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // again after Serve: harmless
+	kept, err := pebble.Open(filepath.Join(o.data, storeFolder), pebble.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	srv := server.New(kept, server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, Log: log})
+	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on http://%s\n", listener.Addr()); err != nil {
+		return err
+	}
+	return srv.Serve(ctx, listener)
+}

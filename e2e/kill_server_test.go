@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client"
+	"github.com/posthorn/posthorn/client/localdb"
+)
+
+// TestServerKilledAtRandomPointsUnderLoad: a real posthornd is killed again
+// and again while two devices write to each other as fast as they can. What it
+// had accepted is delivered, once.
+func TestServerKilledAtRandomPointsUnderLoad(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	server := startDaemon(t)
+	alice, bob := enlist(t, "alice", server.url()), enlist(t, "bob", server.url())
+
+	ctx, endLoad := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for _, pair := range [][2]*engine{{alice, bob}, {bob, alice}} {
+		load.Go(func() { pair[0].writeUntil(ctx, pair[1].name) })
+		load.Go(func() { _ = pair[0].Run(ctx) })
+	}
+	for range killPoints() {
+		time.Sleep(time.Duration(random.IntN(250)) * time.Millisecond)
+		server.kill()
+		server.start()
+	}
+	time.Sleep(500 * time.Millisecond)
+	endLoad()
+	load.Wait()
+
+	for range 3 {
+		alice.syncSoon(t)
+		bob.syncSoon(t)
+	}
+	alice.checkArrivedAt(t, bob)
+	bob.checkArrivedAt(t, alice)
+}
+
+// engine is a client in this process; the server it talks to is another one.
+type engine struct {
+	*client.Client
+	name account.Name
+
+	mu       sync.Mutex
+	accepted map[string]bool
+	written  int
+}
+
+func enlist(t *testing.T, name account.Name, url string) *engine {
+	t.Helper()
+	cfg := client.Config{
+		Home:       filepath.Join(t.TempDir(), string(name)),
+		Passphrase: func(bool) ([]byte, error) { return []byte("load"), nil },
+		KDF:        localdb.KDF{MemoryKiB: 8, Time: 1, Threads: 1},
+	}
+	c, err := client.Register(t.Context(), cfg, name, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return &engine{Client: c, name: name, accepted: map[string]bool{}}
+}
+
+// writeUntil sends numbered texts. A text that the server could not be reached
+// for stays in the outbox and goes out later, so it counts as written only.
+func (e *engine) writeUntil(ctx context.Context, to account.Name) {
+	for i := 0; ctx.Err() == nil && i < 5000; i++ {
+		text := fmt.Sprintf("%s %d", e.name, i)
+		sent, err := e.Send(ctx, to, text)
+		e.mu.Lock()
+		e.written++
+		e.accepted[text] = err == nil && sent.Accepted
+		e.mu.Unlock()
+		if errors.Is(err, client.ErrOffline) {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+// syncSoon syncs, with a few tries while connections recover.
+func (e *engine) syncSoon(t *testing.T) {
+	t.Helper()
+	var err error
+	for range 20 {
+		if err = e.Sync(t.Context()); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("%s cannot sync with the restarted server: %v", e.name, err)
+}
+
+// checkArrivedAt: every text the server accepted from e, whether at once or
+// from the outbox later, is at the peer exactly once.
+func (e *engine) checkArrivedAt(t *testing.T, peer *engine) {
+	t.Helper()
+	messages, err := peer.Inbox(t.Context(), client.Filter{From: e.name, All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, m := range messages {
+		if !m.Outgoing {
+			seen[m.Text]++
+		}
+	}
+	confirmed := 0
+	for text, ok := range e.accepted {
+		if ok {
+			confirmed++
+		}
+		if n := seen[text]; n > 1 || ok && n != 1 {
+			t.Errorf("%q arrived %d times (accepted: %v)", text, n, ok)
+		}
+	}
+	if confirmed < 20 {
+		t.Errorf("only %d texts of %s were accepted: there was no load", confirmed, e.name)
+	}
+	t.Logf("%s: %d written, %d confirmed at once, %d arrived", e.name, e.written, confirmed, len(seen))
+}

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binaries is where TestMain puts the programs under test.
+var binaries string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "posthorn-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binaries = dir
+	build := exec.Command("go", "build", "-o", dir, "../cmd/posthorn", "../cmd/posthornd", "../cmd/posthorn-demo")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// daemon is one posthornd process on a fixed loopback port, so that it can be
+// killed and started again under the same address.
+type daemon struct {
+	t       testing.TB
+	data    string
+	address string
+	options []string // of serve
+	process *exec.Cmd
+	logs    *bytes.Buffer // of all runs; complete while no process runs
+}
+
+// newDaemon prepares a server with a folder and a port of its own.
+func newDaemon(t testing.TB, folder string, options ...string) *daemon {
+	return &daemon{t: t, data: folder, address: freeAddress(t), options: options, logs: &bytes.Buffer{}}
+}
+
+// startDaemon runs a server with open registration.
+func startDaemon(t *testing.T, options ...string) *daemon {
+	t.Helper()
+	d := newDaemon(t, filepath.Join(t.TempDir(), "server"), options...)
+	d.start()
+	t.Cleanup(d.kill)
+	return d
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (d *daemon) url() string { return "http://" + d.address }
+
+// start returns once the server has printed that it is ready.
+func (d *daemon) start() {
+	d.t.Helper()
+	args := append([]string{"serve", "--data", d.data, "--listen", d.address, "--open-registration"}, d.options...)
+	d.process = exec.Command(filepath.Join(binaries, "posthornd"), args...)
+	d.process.Stderr = d.logs
+	out, err := d.process.StdoutPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.process.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if want := "posthornd: ready on " + d.url() + "\n"; err != nil || line != want {
+		d.kill()
+		d.t.Fatalf("ready line: %q, %v\n%s", line, err, d.logs)
+	}
+}
+
+// kill is the power cord: no warning, no clean-up.
+func (d *daemon) kill() {
+	if d.process == nil {
+		return
+	}
+	_ = d.process.Process.Kill()
+	_ = d.process.Wait()
+	d.process = nil
+}
+
+// stop asks the server to end and waits for it.
+func (d *daemon) stop() error {
+	if err := d.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	err := d.process.Wait()
+	d.process = nil
+	return err
+}
+
+// person is one profile that is used through the posthorn program.
+type person struct {
+	t          *testing.T
+	name       string
+	home       string
+	passphrase string
+}
+
+// newPerson prepares a profile with a passphrase file.
+func newPerson(t *testing.T, name string) *person {
+	t.Helper()
+	p := &person{t: t, name: name, home: filepath.Join(t.TempDir(), name)}
+	return p.withPassphrase(t, "correct horse battery staple")
+}
+
+// withPassphrase is the same profile with another passphrase.
+func (p person) withPassphrase(t *testing.T, passphrase string) *person {
+	t.Helper()
+	p.passphrase = filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(p.passphrase, []byte(passphrase+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &p
+}
+
+// register makes a profile and registers it.
+func register(t *testing.T, name, url string) *person {
+	t.Helper()
+	p := newPerson(t, name)
+	if r := p.run("register", name, "--server", url); r.code != 0 {
+		t.Fatalf("register %s: exit %d\n%s", name, r.code, r.stderr)
+	}
+	return p
+}
+
+// result is what a finished command left behind.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// command prepares a posthorn process for this profile.
+func (p *person) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "posthorn"), append([]string{"--home", p.home}, args...)...)
+	cmd.Env = p.environment()
+	return cmd
+}
+
+func (p *person) environment() []string {
+	return append(os.Environ(), "POSTHORN_PASSPHRASE_FILE="+p.passphrase)
+}
+
+// run runs a command to its end, a minute at most.
+func (p *person) run(args ...string) result { return p.feed("", args...) }
+
+// feed is run with standard input.
+func (p *person) feed(stdin string, args ...string) result {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	defer cancel()
+	cmd := p.command(ctx, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatalf("%v: %v", args, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must is run for commands that have to succeed.
+func (p *person) must(args ...string) string {
+	p.t.Helper()
+	r := p.run(args...)
+	if r.code != 0 {
+		p.t.Fatalf("posthorn %s: exit %d\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r.stdout
+}
+
+// texts counts what p has from a sender, by text.
+func (p *person) texts(sender *person) map[string]int {
+	p.t.Helper()
+	seen := map[string]int{}
+	for line := range strings.Lines(p.must("read", "@"+sender.name, "--all", "--json")) {
+		var m struct{ From, Text string }
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			p.t.Fatalf("read --json printed %q: %v", line, err)
+		}
+		if m.From == sender.name {
+			seen[m.Text]++
+		}
+	}
+	return seen
+}

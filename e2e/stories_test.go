@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestStories runs testdata/*.txtar. Beside the commands of testscript a story
+// has:
+//
+//	server start|stop|kill   a posthornd of its own; its address is $SERVER
+//	alice ARGS...            posthorn with Alice's profile; also bob, carol
+//	code N alice ARGS...     the same, ending with exit code N
+//	eventually N alice ...   the same, tried again for ten seconds
+//	sametext FILE            the last output is one JSON line whose text is FILE
+//	private FOLDER           only the owner may use the folder and its files
+func TestStories(t *testing.T) {
+	t.Parallel()
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"server": serverCommand, "code": codeCommand, "eventually": eventuallyCommand,
+		"sametext": sameTextCommand, "private": privateCommand,
+	}
+	for _, name := range []string{"alice", "bob", "carol"} {
+		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if err := asPerson(ts, name, args); (err != nil) != neg {
+				ts.Fatalf("%s %v: %v", name, args, err)
+			}
+		}
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: commands, Setup: setUp})
+}
+
+// setUp gives a story the built programs, a passphrase and a clean environment.
+func setUp(env *testscript.Env) error {
+	env.Setenv("PATH", binaries+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "xdg"))
+	env.Setenv("POSTHORN_PASSPHRASE_FILE", filepath.Join(env.WorkDir, "passphrase"))
+	d := newDaemon(env.T().(testing.TB), filepath.Join(env.WorkDir, "server"))
+	env.Values[daemonKey{}] = d
+	env.Defer(d.kill)
+	env.Setenv("SERVER", d.url())
+	return os.WriteFile(filepath.Join(env.WorkDir, "passphrase"), []byte("correct horse battery staple\n"), 0o600)
+}
+
+// daemonKey is where a story keeps its server.
+type daemonKey struct{}
+
+func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: server start|stop|kill")
+	}
+	d := ts.Value(daemonKey{}).(*daemon)
+	switch args[0] {
+	case "start":
+		d.start()
+	case "stop":
+		ts.Check(d.stop())
+	case "kill":
+		d.kill()
+	default:
+		ts.Fatalf("server: %q is not start, stop or kill", args[0])
+	}
+}
+
+// asPerson runs posthorn with the profile of that name.
+func asPerson(ts *testscript.TestScript, name string, args []string) error {
+	return ts.Exec("posthorn", append([]string{"--home", ts.MkAbs(name)}, args...)...)
+}
+
+// exitCode is the code a command ended with, or -1 if it was not run to an end.
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := exitCode(asPerson(ts, args[1], args[2:])); (got != want) != neg {
+		ts.Fatalf("%v: exit code %d, want %d", args[1:], got, want)
+	}
+}
+
+func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if neg {
+		ts.Fatalf("eventually cannot be negated")
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		got := exitCode(asPerson(ts, args[1], args[2:]))
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%v: exit code %d after ten seconds, want %d", args[1:], got, want)
+		}
+	}
+}
+
+func sameTextCommand(ts *testscript.TestScript, neg bool, args []string) {
+	var message struct{ Text string }
+	line := ts.ReadFile("stdout")
+	ts.Check(json.Unmarshal([]byte(line), &message))
+	if strings.Count(line, "\n") != 1 {
+		ts.Fatalf("more than one line: %s", line)
+	}
+	if want := ts.ReadFile(args[0]); (message.Text != want) != neg {
+		ts.Fatalf("the text differs from %s: %d bytes, %d wanted", args[0], len(message.Text), len(want))
+	}
+}
+
+func privateCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("private cannot be negated")
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = errors.New(path + " has mode " + info.Mode().Perm().String())
+		}
+		return err
+	}))
+}
