@@ -2,37 +2,69 @@ module github.com/posthorn/posthorn
 
 go 1.26.0
 
+// The protocol core. Nothing else may come in here (docs/adr/0001-primitives.md).
+require filippo.io/mldsa v1.0.0 // ML-DSA-65, until Go 1.27 has it
+
+// Client and server.
 require (
-	connectrpc.com/connect/v2 v2.0.2 // indirect
-	filippo.io/mldsa v1.0.0 // indirect
+	connectrpc.com/connect/v2 v2.0.2 // RPC: gRPC, gRPC-Web and JSON from one schema
+	github.com/gofrs/flock v0.13.1 // one process for a folder
+	google.golang.org/protobuf v1.36.12 // the messages of the schema
+)
+
+// The server.
+require (
+	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store (docs/adr/0009-storage-contract.md)
+	golang.org/x/time v0.16.0 // rate limits
+)
+
+// The client.
+require (
+	github.com/google/renameio/v2 v2.0.2 // key files replaced in one step
+	github.com/ncruces/go-sqlite3 v0.36.0 // the local database, pure Go, encrypted pages
+	github.com/zalando/go-keyring v0.2.8 // the system's key store
+	golang.org/x/crypto v0.58.0 // Argon2id for passphrases
+)
+
+// The programs.
+require (
+	github.com/adrg/xdg v0.5.3 // where a profile lives by default
+	github.com/spf13/cobra v1.10.2 // commands, flags, completion
+	github.com/spf13/pflag v1.0.9 // flag types that cobra shares
+	golang.org/x/sys v0.49.0 // system calls that the standard library does not wrap
+	golang.org/x/term v0.47.0 // passphrases without echo, size of the terminal
+)
+
+// Tests.
+require (
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: stories over the real programs
+	go.uber.org/goleak v1.3.0 // no goroutine is left behind
+)
+
+require (
 	github.com/DataDog/zstd v1.5.7 // indirect
 	github.com/RaduBerinde/axisds v0.1.0 // indirect
 	github.com/RaduBerinde/btreemap v0.0.0-20250419174037-3d62b7205d54 // indirect
-	github.com/adrg/xdg v0.5.3 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.2.0 // indirect
 	github.com/cockroachdb/crlib v0.0.0-20241112164430-1264a2edc35b // indirect
 	github.com/cockroachdb/errors v1.11.3 // indirect
 	github.com/cockroachdb/logtags v0.0.0-20230118201751-21c54148d20b // indirect
-	github.com/cockroachdb/pebble/v2 v2.1.7 // indirect
 	github.com/cockroachdb/redact v1.1.5 // indirect
 	github.com/cockroachdb/swiss v0.0.0-20260820225851-333444432258 // indirect
 	github.com/cockroachdb/tokenbucket v0.0.0-20230807174530-cc333fc44b06 // indirect
 	github.com/danieljoos/wincred v1.2.3 // indirect
 	github.com/getsentry/sentry-go v0.27.0 // indirect
 	github.com/godbus/dbus/v5 v5.2.2 // indirect
-	github.com/gofrs/flock v0.13.1 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/protobuf v1.5.3 // indirect
 	github.com/golang/snappy v0.0.5-0.20231225225746-43d5d4cd4e0e // indirect
-	github.com/google/renameio/v2 v2.0.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.17.11 // indirect
 	github.com/kr/pretty v0.3.1 // indirect
 	github.com/kr/text v0.2.0 // indirect
 	github.com/matttproud/golang_protobuf_extensions v1.0.4 // indirect
 	github.com/minio/minlz v1.0.1-0.20250507153514-87eb42fe8882 // indirect
-	github.com/ncruces/go-sqlite3 v0.36.0 // indirect
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.4.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
@@ -40,18 +72,9 @@ require (
 	github.com/prometheus/client_model v0.3.0 // indirect
 	github.com/prometheus/common v0.42.0 // indirect
 	github.com/prometheus/procfs v0.10.1 // indirect
-	github.com/rogpeppe/go-internal v1.16.0 // indirect
-	github.com/spf13/cobra v1.10.2 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
-	github.com/zalando/go-keyring v0.2.8 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/term v0.47.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
+	golang.org/x/tools v0.52.0 // indirect
 	lukechampine.com/adiantum v1.1.1 // indirect
 	pgregory.net/rapid v1.3.0 // indirect
 )

@@ -1,0 +1,50 @@
+# Everything a developer runs. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TIME ?= 30s
+TOOL := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: check
+check: ## all that CI runs
+	.ci/run
+
+.PHONY: test
+test: ## the whole test suite, without the network
+	go test ./...
+
+.PHONY: lint
+lint: ## format, vet, static analysis, schema, and the rules of internal/arch
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) buf lint
+	go test ./internal/arch
+
+.PHONY: bench
+bench: ## benchmarks of the core, with allocations
+	go test -run '^$$' -bench . -benchmem ./pq3/... ./account/... ./content/...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for TIME=30s each, or one: T=pq3/FuzzOpen
+	.ci/fuzz $(TIME) $(T)
+
+.PHONY: vectors
+vectors: ## rewrite the golden files; read the diff before you commit it
+	@for p in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u); do \
+		go test $$p -run 'Golden|Vectors|DependencyLists' -update || exit 1; done
+
+.PHONY: demo
+demo: ## a server and two people in this terminal
+	go run ./cmd/posthorn-demo
+
+.PHONY: proto
+proto: ## generate the Go code of the schema
+	$(TOOL) buf generate
+
+.PHONY: tools
+tools: ## build the pinned tools once; later calls find them in the build cache
+	@for t in buf staticcheck govulncheck; do $(TOOL) -n $$t; done

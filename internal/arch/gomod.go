@@ -1,0 +1,121 @@
+package arch
+
+import (
+	"regexp"
+	"strings"
+)
+
+// requirement is one line of go.mod's require blocks.
+type requirement struct {
+	module   string
+	indirect bool
+	reason   string // the comment, without "indirect"
+}
+
+var requireLine = regexp.MustCompile(`^(?:require )?\t?([a-z0-9.-]+\.[a-z]+/\S+) v\S+(?: // (.*))?$`)
+
+func requirements(gomod string) (list []requirement) {
+	for _, line := range strings.Split(gomod, "\n") {
+		m := requireLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		reason, indirect := strings.CutPrefix(m[2], "indirect")
+		list = append(list, requirement{m[1], indirect, strings.Trim(reason, "; ")})
+	}
+	return list
+}
+
+// brokenRequirements reports modules that our code imports without a reason in
+// go.mod, and modules marked direct that nothing imports.
+func brokenRequirements(r *repository) (broken []string) {
+	used := importedModules(r)
+	for _, req := range requirements(r.texts["go.mod"]) {
+		switch {
+		case used[req.module] && req.indirect:
+			broken = append(broken, "go.mod: "+req.module+" is imported, so it is not indirect")
+		case used[req.module] && len(req.reason) < 10:
+			broken = append(broken, "go.mod: "+req.module+" has no reason beside it")
+		case !used[req.module] && !req.indirect:
+			broken = append(broken, "go.mod: "+req.module+" is imported by nothing")
+		}
+	}
+	return broken
+}
+
+// importedModules finds which required modules our files import.
+func importedModules(r *repository) map[string]bool {
+	used := map[string]bool{}
+	modules := requirements(r.texts["go.mod"])
+	for _, f := range r.code {
+		for imported := range f.imports() {
+			if m := moduleOf(modules, imported); m != "" {
+				used[m] = true
+			}
+		}
+	}
+	return used
+}
+
+func moduleOf(modules []requirement, imported string) (longest string) {
+	for _, m := range modules {
+		if within(imported, m.module+"/...") && len(m.module) > len(longest) {
+			longest = m.module
+		}
+	}
+	return longest
+}
+
+// supplier says which packages may import a module from outside, and why the
+// others may not. What is not listed is allowed nowhere in shipped code.
+type supplier struct {
+	module string
+	users  []string
+	why    string
+}
+
+var suppliers = []supplier{
+	{"filippo.io/mldsa", []string{"account", "pq3", "client/...", "api/..."}, "the one primitive that the standard library lacks until Go 1.27"},
+	{"connectrpc.com/connect/v2", []string{"api/...", "server", "client/...", "cmd/..."}, "RPC belongs to the two ends of the wire"},
+	{"google.golang.org/protobuf", []string{"api/...", "server", "client/..."}, "messages of the wire stay at the wire"},
+	{"github.com/cockroachdb/pebble/v2", []string{"server/store/pebble"}, "one engine, one folder"},
+	{"github.com/ncruces/go-sqlite3", []string{"client/localdb"}, "only the database knows SQL"},
+	{"github.com/zalando/go-keyring", []string{"client/localdb", "client"}, "the database key comes from the system's key store"},
+	{"github.com/gofrs/flock", []string{"client/localdb", "cmd/posthornd"}, "one process for a folder"},
+	{"github.com/google/renameio/v2", []string{"client/localdb"}, "key files are replaced in one step"},
+	{"github.com/adrg/xdg", []string{"cmd/posthorn"}, "where a profile lives by default is the program's choice"},
+	{"golang.org/x/crypto", []string{"client/localdb"}, "Argon2id turns a passphrase into a key; the protocol needs nothing from here"},
+	{"golang.org/x/time", []string{"server"}, "rates are limited at the door"},
+	{"golang.org/x/term", []string{"cmd/..."}, "only programs talk to terminals"},
+	{"golang.org/x/sys", []string{"cmd/...", "client/localdb"}, "system calls that the standard library does not wrap"},
+	{"github.com/spf13/cobra", []string{"cmd/..."}, "commands and flags are the program's face"},
+	{"github.com/spf13/pflag", []string{"cmd/..."}, "flag types that cobra shares"},
+}
+
+// brokenSuppliers reports outside modules in packages that do without them.
+func brokenSuppliers(r *repository) (broken []string) {
+	for _, f := range r.code.shipped() {
+		for imported, pos := range f.imports() {
+			outside := strings.Contains(strings.SplitN(imported, "/", 2)[0], ".")
+			if _, own := ours(imported); own || !outside {
+				continue
+			}
+			if why := refused(f.pkg(), imported); why != "" {
+				broken = append(broken, f.at(pos)+": may not import "+imported+": "+why)
+			}
+		}
+	}
+	return broken
+}
+
+func refused(pkg, imported string) (why string) {
+	for _, s := range suppliers {
+		if within(imported, s.module+"/...") {
+			if allows(layer{may: s.users}, pkg) {
+				return ""
+			}
+			return s.why
+		}
+	}
+	return "the module has no row in internal/arch/gomod.go"
+}

@@ -1,0 +1,175 @@
+package arch
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// layer says what a package may import of ours. A name ending in "/..." stands
+// for the package and everything below it; the longest matching name counts.
+// Only what is listed is allowed: no package reaches a sibling by accident.
+type layer struct {
+	pkg string
+	may []string
+	why string
+}
+
+var ground = []string{"internal/codec", "internal/reject", "internal/secret", "internal/xonly"}
+
+func over(base []string, more ...string) []string { return append(slices.Clone(base), more...) }
+
+var layers = []layer{
+	// 0: no protocol words
+	{"internal/codec", nil, "bytes have no protocol; everything may stand on it"},
+	{"internal/reject", nil, "the shape of a refusal is the same in every package"},
+	{"internal/secret", nil, "a type that hides keys must be usable everywhere"},
+	{"internal/xonly", nil, "one form of a curve point, known to account and pq3 alike"},
+	{"internal/visible", nil, "text made safe for a terminal is text, whoever wrote it"},
+
+	// 1: pure; bytes, time and randomness come in as arguments
+	{"account", ground, "the server verifies rosters and bundles with it, so it may not know a session"},
+	{"pq3", over(ground, "account"), "the protocol core stands alone: no transport, no storage, no content"},
+	{"content", ground, "what a message says does not depend on how it was sealed"},
+
+	// 2: the contract between client and server
+	{"api/...", over(ground, "account", "api/..."), "both ends share words here, never behaviour"},
+
+	// 3: input and output, concurrency, clocks
+	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
+	{"server/store/...", []string{"internal/codec", "server/store"}, "an engine implements the contract and knows no service"},
+	{"server/...", over(ground, "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
+	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
+	{"client/transport", over(ground, "account", "api/..."), "the network half of the engine knows envelopes only"},
+	{"client/...", over(ground, "account", "pq3", "content", "api/...", "client/..."), "the engine meets the server in api only"},
+
+	// 4: wiring
+	{"cmd/posthornd", over(ground, "account", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
+	{"cmd/posthorn", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/..."), "a client binary carries no server"},
+	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
+	{"internal/arch", nil, "the rules depend on nothing they judge"},
+}
+
+// forTests are packages that only tests import. They may import anything.
+var forTests = []layer{
+	{pkg: "pq3/pq3test", why: "deterministic entropy and scenario runner"},
+	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
+	{pkg: "server/servertest", why: "a real server on a loopback port"},
+	{pkg: "e2e", why: "stories over the built binaries"},
+}
+
+// neverReach are packages whose whole import graph is barred from some other.
+var neverReach = []layer{
+	{"server", []string{"pq3", "content", "client"}, "the server never holds code that could read a message"},
+	{"cmd/posthornd", []string{"pq3", "content", "client"}, "nor does its binary, through any path"},
+	{"client", []string{"server"}, "client and server meet in api alone"},
+}
+
+func testOnly(pkg string) bool {
+	return slices.ContainsFunc(forTests, func(l layer) bool { return within(pkg, l.pkg+"/...") })
+}
+
+// within reports whether a package falls under a name of the table.
+func within(pkg, pattern string) bool {
+	root, deep := strings.CutSuffix(pattern, "/...")
+	return pkg == root || deep && strings.HasPrefix(pkg, root+"/")
+}
+
+// layerOf finds the row with the longest name that covers a package.
+func layerOf(pkg string) (found layer, ok bool) {
+	for _, l := range layers {
+		if within(pkg, l.pkg) && len(l.pkg) > len(found.pkg) {
+			found, ok = l, true
+		}
+	}
+	return found, ok
+}
+
+// brokenLayers reports unknown packages and imports that no row allows.
+func brokenLayers(r *repository) (broken []string) {
+	for _, f := range r.code.shipped() {
+		row, known := layerOf(f.pkg())
+		if !known {
+			broken = append(broken, f.path+": package "+f.pkg()+" has no row in internal/arch/layers.go")
+			continue
+		}
+		for imported, pos := range f.imports() {
+			folder, own := ours(imported)
+			if own && !allows(row, folder) {
+				broken = append(broken, f.at(pos)+": may not import "+folder+": "+row.why)
+			}
+		}
+	}
+	return broken
+}
+
+func allows(row layer, folder string) bool {
+	return slices.ContainsFunc(row.may, func(p string) bool { return within(folder, p) })
+}
+
+// brokenReach reports barred packages found anywhere in an import graph.
+func brokenReach(r *repository) (broken []string) {
+	graph := importGraph(r.code)
+	for _, bar := range neverReach {
+		for from := range graph {
+			if !within(from, bar.pkg+"/...") {
+				continue
+			}
+			for _, reached := range reach(graph, from) {
+				if allows(layer{may: deep(bar.may)}, reached) {
+					broken = append(broken, from+" reaches "+reached+": "+bar.why)
+				}
+			}
+		}
+	}
+	return broken
+}
+
+func deep(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n + "/..."
+	}
+	return out
+}
+
+// importGraph maps each shipped package to the packages of ours it imports.
+func importGraph(t tree) map[string][]string {
+	graph := map[string][]string{}
+	for _, f := range t.shipped() {
+		if _, seen := graph[f.pkg()]; !seen {
+			graph[f.pkg()] = nil
+		}
+		for imported := range f.imports() {
+			if folder, own := ours(imported); own {
+				graph[f.pkg()] = append(graph[f.pkg()], folder)
+			}
+		}
+	}
+	return graph
+}
+
+func reach(graph map[string][]string, from string) []string {
+	seen := map[string]bool{from: true}
+	queue := []string{from}
+	for i := 0; i < len(queue); i++ {
+		for _, next := range graph[queue[i]] {
+			if !seen[next] {
+				seen[next] = true
+				queue = append(queue, next)
+			}
+		}
+	}
+	return queue[1:]
+}
+
+// brokenNames reports package names that say nothing.
+func brokenNames(r *repository) (broken []string) {
+	empty := []string{"util", "utils", "common", "manager", "helper", "helpers", "misc", "lib", "base", "shared", "data", "info", "process", "crypto"}
+	for _, f := range r.code {
+		if name := path.Base(f.pkg()); slices.Contains(empty, name) {
+			broken = append(broken, f.path+": a package is named after what it does, not "+name)
+		}
+	}
+	return broken
+}
