@@ -1,0 +1,109 @@
+package pq3
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/posthorn/posthorn/account"
+)
+
+// Fields are the parts of a message that a forger may change.
+type Fields struct {
+	Suite                      account.Suite
+	Flags                      byte
+	Session                    SessionID
+	Epoch, Index, Previous     uint32
+	RatchetKey, Digest         []byte
+	KEMKey, KEMCiphertext      []byte
+	PrekeyHash, StartTime      []byte
+	StartSignature             []byte
+	AuthData, Ciphertext       []byte
+	KeepDigest, KeepStartNames bool // do not make digest, id and start signature fit again
+}
+
+// Forge takes a genuine message apart, lets change alter it, makes everything
+// that the sender's signing keys can make fit again, and signs the result. It
+// has no session secret, so indicator or tag stay as they were.
+func Forge(sender *Identity, receiver account.Party, wire []byte, change func(*Fields)) []byte {
+	m, err := ParseMessage(bytes.Clone(wire))
+	if err != nil {
+		panic(err)
+	}
+	f := Fields{m.suite, m.flags, m.session, m.epoch, m.index, m.previous,
+		slices.Clone(m.ratchetKey), slices.Clone(m.digest),
+		m.objects.kemKey, m.objects.kemCiphertext, m.objects.prekeyHash, m.objects.startTime, m.objects.startSignature,
+		m.authData, slices.Clone(m.ciphertext), false, false}
+	change(&f)
+	o := objects{f.KEMKey, f.KEMCiphertext, f.PrekeyHash, f.StartTime, f.StartSignature}
+	context := account.SessionContext(f.Suite, sender.self, receiver)
+	if o.prekeyHash != nil && !f.KeepStartNames {
+		f.Session = sessionID(o.prekeyHash, f.RatchetKey, o.kemCiphertext)
+		if f.Suite == account.PQ3A {
+			o.startSignature, _ = sender.key.SignMLDSA(nil, startBytes(context, f.Session, &o, f.RatchetKey), startContext)
+		}
+	}
+	if f.Flags&flagCarried != 0 && !f.KeepDigest {
+		digest := o.hash(context, f.Session, f.Epoch, f.RatchetKey).digest()
+		f.Digest = digest[:]
+	}
+	forged := &Message{
+		suite: f.Suite, flags: f.Flags, session: f.Session, epoch: f.Epoch, index: f.Index, previous: f.Previous,
+		ratchetKey: f.RatchetKey, digest: f.Digest, objects: o, proof: m.proof, authData: f.AuthData, ciphertext: f.Ciphertext,
+	}
+	signature, err := sender.key.SignECDSA(nil, forged.covered(context).with(forged.proof))
+	if err != nil {
+		panic(err)
+	}
+	forged.signature = signature[:]
+	return forged.appendWire(nil)
+}
+
+// ForgetPeerKEM makes a session that skips the KEM answer it owes.
+func ForgetPeerKEM(s *Session) *Session {
+	next := s.copy()
+	next.forgetPeerKEM()
+	return next
+}
+
+// Secrets lists every secret byte string that a session holds now, by name.
+func Secrets(s *Session) map[string][]byte {
+	all := map[string][]byte{"root": s.root.Key[:]}
+	if s.send != nil {
+		all["sending chain"] = s.send.key.Key[:]
+		all["ratchet key"] = s.send.ratchet.Bytes()
+	}
+	if s.receive != nil {
+		all["receiving chain"] = s.receive.key.Key[:]
+	}
+	if s.myKEM != nil {
+		all["KEM seed"] = s.myKEM.seed[:]
+	}
+	for name, key := range all {
+		all[name] = bytes.Clone(key)
+	}
+	return all
+}
+
+// RootKey is the current root key.
+func RootKey(s *Session) [32]byte { return s.root.Key }
+
+// PeekMessageKey is the key of the next message of the sending chain.
+func PeekMessageKey(s *Session) []byte {
+	mk, _ := s.send.next()
+	return mk.Key[:]
+}
+
+// PaddedSize is the padding rule.
+func PaddedSize(framed int) int { return paddedSize(framed) }
+
+// FramePlaintext seals a frame that pad would never make.
+func SealFrame(s *Session, ent Entropy, frame []byte) []byte {
+	next := s.copy()
+	m, mk := next.compose(nil, nil, 0)
+	m.ciphertext = bytes.Clone(frame)
+	mk.crypt(m.ciphertext)
+	if err := next.link.protect(ent, m, mk); err != nil {
+		panic(err)
+	}
+	return m.appendWire(nil)
+}
