@@ -31,7 +31,6 @@ require (
 	github.com/adrg/xdg v0.5.3 // where a profile lives by default
 	github.com/spf13/cobra v1.10.2 // commands, flags, completion
 	github.com/spf13/pflag v1.0.9 // flag types that cobra shares
-	golang.org/x/sys v0.49.0 // system calls that the standard library does not wrap
 	golang.org/x/term v0.47.0 // passphrases without echo, size of the terminal
 )
 
@@ -39,6 +38,7 @@ require (
 require (
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: stories over the real programs
 	go.uber.org/goleak v1.3.0 // no goroutine is left behind
+	pgregory.net/rapid v1.3.0 // random schedules that shrink
 )
 
 require (
@@ -73,8 +73,8 @@ require (
 	github.com/prometheus/common v0.42.0 // indirect
 	github.com/prometheus/procfs v0.10.1 // indirect
 	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
+	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	lukechampine.com/adiantum v1.1.1 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
 )

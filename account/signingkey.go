@@ -63,8 +63,9 @@ func compress(point []byte) []byte {
 // Public returns the verifying half.
 func (k *SigningKey) Public() *VerifyingKey { return k.public }
 
-// Format shows no key bytes under any verb.
-func (k *SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signingkey(redacted)") }
+// Format shows no key bytes under any verb. It is on the value because fmt
+// follows pointers for verbs that it does not know.
+func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signingkey(redacted)") }
 
 // SignECDSA signs the SHA-256 hash of msg and returns r‖s with the lower s.
 // With rand nil the signature follows RFC 6979 and is the same at every call.

@@ -153,7 +153,7 @@ func TestV55PaddingIsCanonical(t *testing.T) {
 	}
 }
 
-// TestSizes prints the table of SPEC §9.7 and holds its bounds.
+// TestSizes prints the sizes of SPEC appendix A and holds their bounds.
 func TestSizes(t *testing.T) {
 	p := newPair(t, pq3.Policy{}, account.PQ3A)
 	row := func(name string, wire []byte, most int) {
