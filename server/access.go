@@ -94,7 +94,13 @@ func (a *access) wrap(next http.Handler) http.Handler {
 			deadline = time.Time{} // the stream sets one for every response
 		}
 		_ = control.SetWriteDeadline(deadline)
-		r.Body = http.MaxBytesReader(w, r.Body, a.bodyLimit(r.URL.Path))
+		limit := a.bodyLimit(r.URL.Path)
+		if r.ContentLength > min(limit, api.MaxRequest) {
+			// It will be refused before it is read; what is on its way must not
+			// be taken for the next request.
+			w.Header().Set("Connection", "close")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		ctx := context.WithValue(r.Context(), requestKey{}, request{
 			audience: r.Host, address: a.addressOf(r), control: control,
 		})

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -97,7 +98,7 @@ func newHTTP(options Options) *http.Transport {
 		},
 		TLSHandshakeTimeout: dialTimeout,
 		IdleConnTimeout:     90 * time.Second,
-		MaxIdleConnsPerHost: 4,
+		MaxIdleConnsPerHost: keptConnections,
 		Protocols:           protocols,
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 45 * time.Second, PingTimeout: 15 * time.Second},
 	}
@@ -106,10 +107,25 @@ func newHTTP(options Options) *http.Transport {
 // stayHere follows no redirect: a token goes to the server it was made for.
 func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// call gives one request a deadline and turns its error into an *Error.
+// keptConnections is how many idle connections to the server are kept.
+const keptConnections = 4
+
+// call gives one request a deadline and turns its error into an *Error. A kept
+// connection may have died with the server at its other end, which shows only
+// when it is used; so a call that did not get through is tried again until
+// none of the kept ones is left. Every call may be repeated.
 func call[Q, A any](ctx context.Context, f func(context.Context, Q) (A, error), request Q) (A, error) {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	answer, err := f(bounded, request)
+	for i := 0; i < keptConnections && lostOnTheWay(err) && bounded.Err() == nil; i++ {
+		answer, err = f(bounded, request)
+	}
 	return answer, failure(ctx, err)
+}
+
+// lostOnTheWay reports whether a call failed before a server answered it.
+func lostOnTheWay(err error) bool {
+	var rpc *connect.Error
+	return errors.As(err, &rpc) && rpc.Code() == connect.CodeUnavailable && !rpc.IsRemote()
 }

@@ -38,7 +38,7 @@ func (f *freezer) check(err error) error {
 
 // gate lets a change pass, or holds it for ever.
 func (f *freezer) gate() {
-	if f.frozen.Load() {
+	if f.armed.Load() && f.frozen.Load() {
 		select {}
 	}
 }

@@ -26,10 +26,17 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: the folder could not be made: %w", err)
 	}
+	if err := checkLogs(o.FS, dir); err != nil {
+		return nil, fmt.Errorf("store: not opened: %w", err)
+	}
 	if err := s.openEngine(dir); err != nil {
 		return nil, fmt.Errorf("store: not opened: %w", readError(err))
 	}
-	if err := s.checkFormat(); err != nil {
+	err := s.checkFormat()
+	if err == nil {
+		err = s.failure() // damage may have shown while the engine opened
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	s.freezer.armed.Store(true)
