@@ -12,7 +12,6 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client"
-	"github.com/posthorn/posthorn/client/localdb"
 )
 
 // TestServerKilledAtRandomPointsUnderLoad: a real posthornd is killed again
@@ -64,7 +63,7 @@ func enlist(t *testing.T, name account.Name, url string) *engine {
 	cfg := client.Config{
 		Home:       filepath.Join(t.TempDir(), string(name)),
 		Passphrase: func(bool) ([]byte, error) { return []byte("load"), nil },
-		KDF:        localdb.KDF{MemoryKiB: 8, Time: 1, Threads: 1},
+		KDF:        cheapKDF,
 	}
 	c, err := client.Register(t.Context(), cfg, name, url)
 	if err != nil {

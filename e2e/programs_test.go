@@ -15,6 +15,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client"
+	"github.com/posthorn/posthorn/client/localdb"
 )
 
 // binaries is where TestMain puts the programs under test.
@@ -140,12 +144,25 @@ func (p person) withPassphrase(t *testing.T, passphrase string) *person {
 	return &p
 }
 
-// register makes a profile and registers it.
+// cheapKDF keeps Argon2id from being most of what these tests do: the profile
+// records its cost, and the programs go by that.
+var cheapKDF = localdb.KDF{MemoryKiB: 8, Time: 1, Threads: 1}
+
+// register makes a profile with a cheap passphrase and registers it. The
+// stories register with the program itself.
 func register(t *testing.T, name, url string) *person {
 	t.Helper()
 	p := newPerson(t, name)
-	if r := p.run("register", name, "--server", url); r.code != 0 {
-		t.Fatalf("register %s: exit %d\n%s", name, r.code, r.stderr)
+	cfg := client.Config{
+		Home: p.home, KDF: cheapKDF,
+		Passphrase: func(bool) ([]byte, error) { return []byte("correct horse battery staple"), nil },
+	}
+	c, err := client.Register(t.Context(), cfg, account.Name(name), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
 	}
 	return p
 }

@@ -416,3 +416,18 @@ func TestOutbox(t *testing.T) {
 		return nil
 	})
 }
+
+func TestAbsurdSentAtDoesNotBlockTheMessage(t *testing.T) {
+	_, db := made(t)
+	update(t, db, func(tx *Tx) error {
+		stored, err := tx.InsertMessage(Message{Body: "late", SentAt: 1<<64 - 1})
+		if err == nil && !stored {
+			t.Error("the message was taken for a repetition")
+		}
+		return err
+	})
+	rows := view(t, db, func(tx *Tx) ([]Message, error) { return tx.Messages(MessageFilter{}) })
+	if len(rows) != 1 || rows[0].Body != "late" || rows[0].SentAt != latestTime {
+		t.Fatalf("got %+v", rows)
+	}
+}

@@ -38,13 +38,18 @@ type MessageFilter struct {
 	Unshown bool        // only incoming messages not shown yet
 }
 
+// latestTime is the last millisecond of the year 9999, the end of what RFC 3339
+// can write. SentAt is the peer's word: an absurd one is cut to this, so that
+// its message can be stored and shown instead of blocking those behind it.
+const latestTime = 253_402_300_799_999
+
 // InsertMessage stores m unless there is one with the same account, direction
 // and id, and reports whether it did. The direction is part of the key so that
 // a peer cannot suppress a message by sending one of our own ids back first.
 func (tx *Tx) InsertMessage(m Message) (bool, error) {
 	n, err := tx.exec("INSERT INTO messages (id, account, outgoing, body, sent, received, shown, level, size, state)"+
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		m.ID[:], m.Account[:], m.Outgoing, m.Body, m.SentAt, m.ReceivedAt, m.Shown, m.Level, m.WireSize, m.State)
+		m.ID[:], m.Account[:], m.Outgoing, m.Body, min(m.SentAt, latestTime), m.ReceivedAt, m.Shown, m.Level, m.WireSize, m.State)
 	return n == 1, err
 }
 

@@ -127,5 +127,8 @@ func call[Q, A any](ctx context.Context, f func(context.Context, Q) (A, error), 
 // lostOnTheWay reports whether a call failed before a server answered it.
 func lostOnTheWay(err error) bool {
 	var rpc *connect.Error
-	return errors.As(err, &rpc) && rpc.Code() == connect.CodeUnavailable && !rpc.IsRemote()
+	if err == nil || errors.As(err, &rpc) && rpc.IsRemote() {
+		return false
+	}
+	return rpc == nil || rpc.Code() == connect.CodeUnavailable || rpc.Code() == connect.CodeCanceled
 }

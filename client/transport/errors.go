@@ -69,6 +69,9 @@ func failure(ctx context.Context, err error) error {
 		return failed
 	}
 	failed.Err = sentinelOf(rpc.Code())
+	if rpc.Code() == connect.CodeUnknown && !rpc.IsRemote() {
+		failed.Err = ErrOffline // the connection broke in the middle of the answer
+	}
 	for _, detail := range rpc.Details() {
 		message, err := connectproto.UnmarshalErrorDetail(detail)
 		if d, ok := message.(*posthornv1.ErrorDetail); ok && err == nil {

@@ -146,11 +146,9 @@ func (s *Stream) open() error {
 
 // Next waits for the next step. Keep-alives show as empty batches.
 func (s *Stream) Next() (Batch, error) {
-	answer, err := s.steps.Receive()
-	err = failure(s.ctx, err)
-	if errors.Is(err, ErrUnauthenticated) {
-		s.client.discard(s.token)
-		answer, err = s.again(err)
+	answer, err := s.step()
+	for i := 0; i < keptConnections && !s.started && s.mayRepeat(err); i++ {
+		answer, err = s.again()
 	}
 	if err != nil {
 		return Batch{}, err
@@ -164,19 +162,28 @@ func (s *Stream) Next() (Batch, error) {
 	return batch, nil
 }
 
-// again opens the stream a second time with a new token, when the server had
-// forgotten the first before the stream began.
-func (s *Stream) again(refused error) (*posthornv1.ReceiveResponse, error) {
-	if s.started {
-		return nil, refused
+func (s *Stream) step() (*posthornv1.ReceiveResponse, error) {
+	answer, err := s.steps.Receive()
+	return answer, failure(s.ctx, err)
+}
+
+// mayRepeat reports whether a stream that never began may be opened again: the
+// server had forgotten the token, or a kept connection to it was dead.
+func (s *Stream) mayRepeat(err error) bool {
+	if errors.Is(err, ErrUnauthenticated) {
+		s.client.discard(s.token)
+		return true
 	}
-	s.started = true
+	return errors.Is(err, ErrOffline)
+}
+
+// again opens the stream anew, with a new token if the old one was discarded.
+func (s *Stream) again() (*posthornv1.ReceiveResponse, error) {
 	_ = s.Close()
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	answer, err := s.steps.Receive()
-	return answer, failure(s.ctx, err)
+	return s.step()
 }
 
 // Close ends the stream and releases what it holds.
