@@ -96,7 +96,7 @@ func PeekMessageKey(s *Session) []byte {
 // PaddedSize is the padding rule.
 func PaddedSize(framed int) int { return paddedSize(framed) }
 
-// FramePlaintext seals a frame that pad would never make.
+// SealFrame seals a frame that pad would never make.
 func SealFrame(s *Session, ent Entropy, frame []byte) []byte {
 	next := s.copy()
 	m, mk := next.compose(nil, nil, 0)
@@ -107,3 +107,6 @@ func SealFrame(s *Session, ent Entropy, frame []byte) []byte {
 	}
 	return m.appendWire(nil)
 }
+
+// Remarshal encodes a parsed message again.
+func Remarshal(m *Message) []byte { return m.appendWire(nil) }

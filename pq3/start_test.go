@@ -107,8 +107,8 @@ func TestTA4ReplayedSessionStart(t *testing.T) {
 // countingCache claims numbers of earlier starts.
 type countingCache struct{ bundle, device int }
 
-func (countingCache) Seen(pq3.ReplayKey) bool                         { return false }
-func (c countingCache) BundleStarts(account.BundleHash) int           { return c.bundle }
+func (countingCache) Seen(pq3.ReplayKey) bool                        { return false }
+func (c countingCache) BundleStarts(account.BundleHash) int          { return c.bundle }
 func (c countingCache) DeviceStarts(account.DeviceID, time.Time) int { return c.device }
 
 func TestStartLimits(t *testing.T) {
