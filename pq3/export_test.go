@@ -110,3 +110,14 @@ func SealFrame(s *Session, ent Entropy, frame []byte) []byte {
 
 // Remarshal encodes a parsed message again.
 func Remarshal(m *Message) []byte { return m.appendWire(nil) }
+
+// FieldsOf takes a message apart, as anyone on the wire can.
+func FieldsOf(wire []byte) Fields {
+	m, err := ParseMessage(wire)
+	if err != nil {
+		panic(err)
+	}
+	return Fields{m.suite, m.flags, m.session, m.epoch, m.index, m.previous, m.ratchetKey, m.digest,
+		m.objects.kemKey, m.objects.kemCiphertext, m.objects.prekeyHash, m.objects.startTime, m.objects.startSignature,
+		m.authData, m.ciphertext, false, false}
+}
