@@ -75,8 +75,26 @@ func (s *Store) openEngine(dir string) (err error) {
 	}()
 	o := s.engineOptions()
 	o.Cache = cache
+	if err := makeNew(dir, s.engineOptions()); err != nil {
+		return err
+	}
 	s.db, err = pebble.Open(dir, o)
 	return err
+}
+
+// makeNew creates a store that does not exist and closes it again: the engine
+// writes the first log of a new store in its oldest format, whose chunks do not
+// say how far the log was synced. The next log does.
+func makeNew(dir string, o *pebble.Options) error {
+	found, err := pebble.Peek(dir, o.FS)
+	if err != nil || found.Exists {
+		return err
+	}
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 // engineOptions are Pebble's settings: no compression, since ciphertext has
