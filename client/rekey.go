@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -71,11 +72,31 @@ func (c *Client) WaitRekey(ctx context.Context, name account.Name) error {
 	return c.await(ctx, func() (bool, error) {
 		for _, peer := range p.parties() {
 			if done, err := c.rekeyed(ctx, peer); err != nil || !done {
-				return false, err
+				return false, errors.Join(err, c.askAgain(ctx, peer))
 			}
 		}
 		return true, nil
 	})
+}
+
+// askAgain sends the heartbeat once more when the peer answered the last one on
+// a chain that it had opened before, so that its reply could not advertise. It
+// is this device's turn now, and its own heartbeat advertises.
+func (c *Client) askAgain(ctx context.Context, peer account.Party) error {
+	asked := false
+	err := c.sealFor(ctx, peer, func(b *book) error {
+		s := b.sessions.Sending()
+		limits, err := b.tx.Repair(b.peer.Device.ID)
+		if err != nil || s == nil || s.Sending() || s.OwesAnswer() || limits.HeartbeatAt != 0 {
+			return err
+		}
+		asked = true
+		return b.sealRekey()
+	})
+	if err != nil || !asked {
+		return err
+	}
+	return c.flush(ctx)
 }
 
 // rekeyed reports whether the sending session has completed a rekey since its
