@@ -29,7 +29,6 @@ type world struct {
 	way        []letter
 	opened     []letter
 	sealed     map[string]string // position → bytes, to see that none is used twice
-	used       [][]byte          // secrets that must be gone
 	loss       int               // percent
 }
 
