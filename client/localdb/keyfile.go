@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"github.com/zalando/go-keyring"
 	"golang.org/x/crypto/argon2"
 
@@ -206,7 +205,7 @@ func (w *wrappedKey) write(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, keyFile)
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600, renameio.IgnoreUmask()); err != nil {
+	if err := replaceFile(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("localdb: write %s: %w", keyFile, err)
 	}
 	return nil
