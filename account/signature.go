@@ -2,9 +2,7 @@ package account
 
 import (
 	"bytes"
-	"encoding/asn1"
 	"errors"
-	"math/big"
 
 	"github.com/posthorn/posthorn/internal/codec"
 )
@@ -76,20 +74,43 @@ func appendDERInteger(dst, x []byte) []byte {
 var errSignerOutput = errors.New("account: the ECDSA signer returned no DER signature of P-256; nothing was signed")
 
 // lowSFromDER turns a signer's output into r‖s with the lower of s and N-s.
-// Signatures are public, so big integers may be used.
 func lowSFromDER(der []byte) (sig [ECDSASignatureSize]byte, err error) {
-	var rs struct{ R, S *big.Int }
-	n := new(big.Int).SetBytes(order[:])
-	rest, err := asn1.Unmarshal(der, &rs)
-	if err != nil || len(rest) != 0 || !inGroup(rs.R, n) || !inGroup(rs.S, n) {
-		return sig, errSignerOutput
+	r := codec.NewReader(der)
+	tag, length := r.U8(), int(r.U8())
+	readDERInteger(r, sig[:32])
+	readDERInteger(r, sig[32:])
+	if !r.Done() || tag != 0x30 || length != len(der)-2 || !inGroup(sig[:32]) || !inGroup(sig[32:]) {
+		return [ECDSASignatureSize]byte{}, errSignerOutput
 	}
-	if rs.S.Cmp(new(big.Int).SetBytes(halfOrder[:])) > 0 {
-		rs.S.Sub(n, rs.S)
+	if bytes.Compare(sig[32:], halfOrder[:]) > 0 {
+		subtractFromOrder(sig[32:])
 	}
-	rs.R.FillBytes(sig[:32])
-	rs.S.FillBytes(sig[32:])
 	return sig, nil
 }
 
-func inGroup(x, n *big.Int) bool { return x.Sign() > 0 && x.Cmp(n) < 0 }
+// readDERInteger takes one integer and writes it to dst, right-aligned. What
+// is negative, too long or no integer leaves zeros there, which inGroup
+// refuses.
+func readDERInteger(r *codec.Reader, dst []byte) {
+	tag, digits := r.U8(), r.Bytes(int(r.U8()))
+	negative := len(digits) > 0 && digits[0] >= 0x80
+	digits = bytes.TrimLeft(digits, "\x00")
+	if tag == 2 && !negative && len(digits) <= len(dst) {
+		copy(dst[len(dst)-len(digits):], digits)
+	}
+}
+
+func inGroup(x []byte) bool {
+	return !bytes.Equal(x, make([]byte, len(order))) && bytes.Compare(x, order[:]) < 0
+}
+
+// subtractFromOrder replaces s by N-s. Signatures are public, so the time may
+// depend on them.
+func subtractFromOrder(s []byte) {
+	borrow := 0
+	for i := len(s) - 1; i >= 0; i-- {
+		difference := int(order[i]) - int(s[i]) - borrow
+		s[i] = byte(difference)
+		borrow = int(uint64(difference) >> 63)
+	}
+}
