@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/rand"
 	"io"
+
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 // Entropy is the only source of randomness of the protocol core (SPEC §3.4).
@@ -18,6 +20,14 @@ type Entropy interface {
 	// SignReader is handed to the device's signers. Nil asks for deterministic
 	// ECDSA (RFC 6979).
 	SignReader() io.Reader
+}
+
+// drawing is Read for seeds of a kind of key, in the words of SPEC §2.
+func drawing(ent Entropy, kind string) func([]byte) {
+	return func(p []byte) {
+		ent.Read(p)
+		secret.Created(kind, p)
+	}
 }
 
 // SystemEntropy draws from the operating system. It is safe for concurrent

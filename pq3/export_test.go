@@ -50,18 +50,18 @@ func Forge(sender *Identity, receiver account.Party, wire []byte, change func(*F
 		suite: f.Suite, flags: f.Flags, session: f.Session, epoch: f.Epoch, index: f.Index, previous: f.Previous,
 		ratchetKey: f.RatchetKey, digest: f.Digest, objects: o, proof: m.proof, authData: f.AuthData, ciphertext: f.Ciphertext,
 	}
-	signature, err := sender.key.SignECDSA(nil, forged.covered(context).with(forged.proof))
+	signature, err := sender.key.SignECDSA(nil, forged.covered(context).bytes)
 	if err != nil {
 		panic(err)
 	}
 	forged.signature = signature[:]
-	return forged.appendWire(nil)
+	return Remarshal(forged)
 }
 
 // ForgetPeerKEM makes a session that skips the KEM answer it owes.
 func ForgetPeerKEM(s *Session) *Session {
 	next := s.copy()
-	next.forgetPeerKEM()
+	next.forgetPeerKeys()
 	return next
 }
 
@@ -99,17 +99,24 @@ func PaddedSize(framed int) int { return paddedSize(framed) }
 // SealFrame seals a frame that pad would never make.
 func SealFrame(s *Session, ent Entropy, frame []byte) []byte {
 	next := s.copy()
-	m, mk := next.compose(nil, nil, 0)
-	m.ciphertext = bytes.Clone(frame)
-	mk.crypt(m.ciphertext)
-	if err := next.link.protect(ent, m, mk); err != nil {
+	m := next.head(len(frame), nil, 0)
+	wire := m.layOut(nil, len(frame))
+	copy(m.ciphertext, frame)
+	if err := next.protect(ent, &m); err != nil {
 		panic(err)
 	}
-	return m.appendWire(nil)
+	return wire
 }
 
 // Remarshal encodes a parsed message again.
-func Remarshal(m *Message) []byte { return m.appendWire(nil) }
+func Remarshal(m *Message) []byte {
+	again := *m
+	wire := again.layOut(nil, len(m.ciphertext))
+	copy(again.proof, m.proof)
+	copy(again.ciphertext, m.ciphertext)
+	copy(again.signature, m.signature)
+	return wire
+}
 
 // FieldsOf takes a message apart, as anyone on the wire can.
 func FieldsOf(wire []byte) Fields {

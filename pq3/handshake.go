@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/internal/xonly"
 )
 
@@ -45,19 +46,25 @@ func Initiate(me *Identity, peer account.Party, bundle *account.Bundle, o Initia
 		startTime: max(millis(now), o.After+1), keyMade: bundle.NotBefore,
 	}
 	s.lastKEM, s.openedAt = s.startTime, s.startTime
-	chain := &sendChain{ratchet: xonly.NewKey(ent.Read)}
+	secret.Do(func() { err = s.begin(ent, bundle) })
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin derives the initiator's side of epoch 0. SPEC §5.2, points 2 to 7.
+func (s *Session) begin(ent Entropy, bundle *account.Bundle) error {
+	chain := &sendChain{ratchet: xonly.NewKey(drawing(ent, "ratchet key"))}
 	chain.ratchetKey = xonly.X(chain.ratchet.PublicKey())
 	kemSecret, ciphertext := ent.Encapsulate(bundle.KEMKey())
 	if err := checkKEMSecret(kemSecret); err != nil {
-		return nil, err
+		return err
 	}
 	info := startInfo(s.link.outgoing, bundle.ECDH[:], chain.ratchetKey[:], ciphertext, bundle.KEM[:])
 	s.root, chain.key = rootKey{}.step(agree(chain.ratchet, bundle.ECDHKey()), kemSecret, info)
-	if err := s.signStart(ent, chain, bundle.Hash(), ciphertext); err != nil {
-		return nil, err
-	}
 	s.send = chain
-	return s, nil
+	return s.signStart(ent, chain, bundle.Hash(), ciphertext)
 }
 
 // checkBundle decides the suite and refuses every bundle that must not be
@@ -193,11 +200,9 @@ func Accept(me *Identity, peer account.Party, m *Message, o AcceptOptions, now t
 	if err != nil {
 		return nil, err
 	}
-	s, err := respond(l, policy, prekey, m, hash)
-	if err != nil {
-		return nil, err
-	}
-	return s.acceptFirst(now, m, c, prekey.Hash())
+	var accepted *Accepted
+	secret.Do(func() { accepted, err = respond(l, policy, prekey, m, hash, now, c) })
+	return accepted, err
 }
 
 // checkStart verifies the public part of a start: objects, session id, start
@@ -248,13 +253,14 @@ func admit(peer account.Party, m *Message, o AcceptOptions, now time.Time) (*Pre
 	return prekey, nil
 }
 
-// respond derives the responder's side of epoch 0.
-func respond(l *link, policy Policy, prekey *Prekey, m *Message, hash objectsHash) (*Session, error) {
+// respond derives the responder's side of epoch 0 and opens the message that
+// brought the start. Only then does the session count as accepted.
+func respond(l *link, policy Policy, prekey *Prekey, m *Message, hash objectsHash, now time.Time, c covered) (*Accepted, error) {
 	ephemeral, err := liftRatchetKey(m.ratchetKey)
 	if err != nil {
 		return nil, err
 	}
-	kemSecret, err := prekey.decapsulator().Decapsulate(m.objects.kemCiphertext)
+	kemSecret, err := prekey.expanded.Decapsulate(m.objects.kemCiphertext)
 	if err != nil {
 		return nil, reject.New("V-50", ErrHeader, "a KEM ciphertext of the wrong length")
 	}
@@ -264,22 +270,17 @@ func respond(l *link, policy Policy, prekey *Prekey, m *Message, hash objectsHas
 	b := prekey.bundle
 	info := startInfo(l.incoming, b.ECDH[:], m.ratchetKey, m.objects.kemCiphertext, b.KEM[:])
 	root, chain := rootKey{}.step(agree(prekey.ecdh, ephemeral), kemSecret, info)
-	return &Session{
+	s := &Session{
 		link: l, policy: policy, id: m.session, root: root,
 		startTime: m.startTime(), lastKEM: m.startTime(), keyMade: b.NotBefore, openedAt: b.NotBefore,
 		receive: &receiveChain{
 			key: chain, flags: m.flags & flagsObjects, hash: hash,
-			ratchetKey: [ecdhSize]byte(m.ratchetKey),
+			ratchetKey: [ecdhSize]byte(m.ratchetKey), lifted: ephemeral,
 		},
-	}, nil
-}
-
-// acceptFirst opens the message that brought the start. Only then does the
-// session count as accepted.
-func (s *Session) acceptFirst(now time.Time, m *Message, c covered, bundle account.BundleHash) (*Accepted, error) {
+	}
 	next, plaintext, err := s.open(now, m, c)
 	if err != nil {
 		return nil, err
 	}
-	return &Accepted{Session: next, Plaintext: plaintext, Replay: replayKey(m), Bundle: bundle}, nil
+	return &Accepted{Session: next, Plaintext: plaintext, Replay: replayKey(m), Bundle: b.Hash()}, nil
 }

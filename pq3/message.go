@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
@@ -150,8 +151,20 @@ func (m *Message) ObjectsDigest() (d [8]byte) {
 	return d
 }
 
-// appendWire appends the canonical form.
-func (m *Message) appendWire(dst []byte) []byte {
+// wireSize is the length of the message with a ciphertext of the given length.
+func (m *Message) wireSize(ciphertext int) int {
+	size := overhead + len(m.authData) + ciphertext + len(m.digest)
+	if m.flags&flagCarried != 0 {
+		size += objectsSize(m.flags, m.suite, m.epoch)
+	}
+	return size
+}
+
+// layOut appends the canonical form with room for a ciphertext, and points
+// proof, ciphertext and signature into it, for the caller to fill in.
+func (m *Message) layOut(dst []byte, ciphertext int) []byte {
+	dst = slices.Grow(dst, m.wireSize(ciphertext))
+	start := len(dst)
 	dst = append(dst, byte(m.suite), m.flags)
 	dst = append(dst, m.session[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, m.epoch)
@@ -160,19 +173,19 @@ func (m *Message) appendWire(dst []byte) []byte {
 	dst = append(dst, m.ratchetKey...)
 	dst = append(dst, m.digest...)
 	dst = m.objects.appendWire(dst)
-	dst = append(dst, m.proof...)
+	dst, m.proof = reserve(dst, proofSize)
 	dst = codec.AppendV16(dst, m.authData)
-	dst = codec.AppendV32(dst, m.ciphertext)
-	return append(dst, m.signature...)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(ciphertext))
+	dst, m.ciphertext = reserve(dst, ciphertext)
+	dst, m.signature = reserve(dst, signatureSize)
+	m.wire = dst[start:]
+	return dst
 }
 
-// wireSize is the length of what appendWire appends.
-func (m *Message) wireSize() int {
-	size := overhead + len(m.authData) + len(m.ciphertext) + len(m.digest)
-	if m.flags&flagCarried != 0 {
-		size += objectsSize(m.flags, m.suite, m.epoch)
-	}
-	return size
+// reserve lengthens dst by n bytes, for which it has room.
+func reserve(dst []byte, n int) (longer, room []byte) {
+	longer = dst[:len(dst)+n]
+	return longer, longer[len(dst):]
 }
 
 // covered is the byte string under tag and signature: every field of the
@@ -184,12 +197,12 @@ type covered struct {
 }
 
 func (m *Message) covered(context []byte) covered {
-	b := make([]byte, 0, 160+m.wireSize()+len(context))
+	b := make([]byte, 0, 160+m.wireSize(len(m.ciphertext))+len(context))
 	b = append(b, "messageSignature"+"v1"...)
 	b = codec.AppendV32(b, m.ciphertext)
 	b = codec.AppendV32(b, m.authData)
 	at := len(b)
-	b = append(b, make([]byte, proofSize)...)
+	b = append(b, m.proof...)
 	b = append(b, m.ratchetKey...)
 	b = binary.BigEndian.AppendUint32(b, m.index)
 	b = append(b, context...)
@@ -209,5 +222,11 @@ func (m *Message) covered(context []byte) covered {
 // with puts proof into its place and returns the whole string.
 func (c covered) with(proof []byte) []byte {
 	copy(c.bytes[c.at:], proof)
+	return c.bytes
+}
+
+// blank puts zeros there, which is what the tag is computed over.
+func (c covered) blank() []byte {
+	clear(c.bytes[c.at:][:proofSize])
 	return c.bytes
 }

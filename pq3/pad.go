@@ -24,26 +24,28 @@ func paddedSize(framed int) int {
 	return (framed + low) &^ low
 }
 
-// pad frames a plaintext as u32 length, body, zeros.
-func pad(plaintext []byte) []byte {
-	framed := make([]byte, paddedSize(4+len(plaintext)))
-	binary.BigEndian.PutUint32(framed, uint32(len(plaintext)))
-	copy(framed[4:], plaintext)
-	return framed
+// frameHeader is the length of a plaintext's length field.
+const frameHeader = 4
+
+// pad fills frame, of paddedSize, with u32 length, plaintext, zeros.
+func pad(frame, plaintext []byte) {
+	binary.BigEndian.PutUint32(frame, uint32(len(plaintext)))
+	n := copy(frame[frameHeader:], plaintext)
+	clear(frame[frameHeader+n:])
 }
 
 // unpad undoes pad and accepts only what pad produces.
 func unpad(framed []byte) ([]byte, error) {
 	length := uint64(binary.BigEndian.Uint32(framed))
-	if 4+length > uint64(len(framed)) || paddedSize(4+int(length)) != len(framed) {
+	if frameHeader+length > uint64(len(framed)) || paddedSize(frameHeader+int(length)) != len(framed) {
 		return nil, reject.New("V-55", ErrMalformed, "padded length does not follow from the text length")
 	}
 	var nonzero byte
-	for _, b := range framed[4+length:] {
+	for _, b := range framed[frameHeader+length:] {
 		nonzero |= b
 	}
 	if nonzero != 0 {
 		return nil, reject.New("V-55", ErrMalformed, "padding is not zero")
 	}
-	return framed[4 : 4+length : 4+length], nil
+	return framed[frameHeader : frameHeader+length : frameHeader+length], nil
 }

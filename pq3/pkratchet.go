@@ -15,11 +15,15 @@ import (
 // kemPrivate is this device's advertised ML-KEM-768 key, from the epoch that
 // advertises it until the peer's answer.
 type kemPrivate struct {
-	seed secret.Seed64
-	made uint64 // Unix ms
+	seed     secret.Seed64
+	made     uint64                     // Unix ms
+	expanded *mlkem.DecapsulationKey768 // nil after a restart
 }
 
 func (k *kemPrivate) key() *mlkem.DecapsulationKey768 {
+	if k.expanded != nil {
+		return k.expanded
+	}
 	key, err := mlkem.NewDecapsulationKey768(k.seed[:])
 	if err != nil {
 		panic("pq3: ML-KEM-768 refused a 64-byte seed: " + err.Error())
@@ -27,31 +31,95 @@ func (k *kemPrivate) key() *mlkem.DecapsulationKey768 {
 	return key
 }
 
-// openEpoch makes the receiver the sender of a new epoch: a fresh ECDH key,
-// the answer to the peer's KEM key if it advertised one, and a KEM key of its
-// own if the policy or the caller asks for it. It changes s, which must be a
-// copy. SPEC §8.1.
-func (s *Session) openEpoch(ent Entropy, now time.Time, advertise bool) error {
-	peerKey, err := liftRatchetKey(s.receive.ratchetKey[:])
-	if err != nil {
-		return err
-	}
-	chain := &sendChain{previous: s.lastSent, ratchet: xonly.NewKey(ent.Read)}
-	chain.ratchetKey = xonly.X(chain.ratchet.PublicKey())
+// step is a device's next epoch before its first message: the fresh ECDH key,
+// the answer to the peer's KEM key if it advertised one, and what the root step
+// made of them. It depends on nothing but the receiving chain's first message
+// and fresh randomness, so it can be made ahead of time (Prepare).
+type step struct {
+	ratchet       *ecdh.PrivateKey
+	ratchetKey    [ecdhSize]byte
+	kemCiphertext []byte // nil when there was nothing to answer
+	root          rootKey
+	chain         chainKey
+}
 
-	kemSecret, err := s.answer(ent, chain)
+// nextStep makes the step into epoch e+1. SPEC §8.1, points 1 to 3.
+func (s *Session) nextStep(ent Entropy) (*step, error) {
+	peerKey, err := s.receive.peerKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	info := ratchetInfo(s.link.outgoing, s.receive.ratchetKey[:], chain.ratchetKey[:],
-		chain.objects.kemCiphertext, s.receive.kemKey)
-	s.root, chain.key = s.root.step(agree(chain.ratchet, peerKey), kemSecret, info)
-	if kemSecret != nil {
+	next := &step{ratchet: xonly.NewKey(drawing(ent, "ratchet key"))}
+	next.ratchetKey = xonly.X(next.ratchet.PublicKey())
+	kemSecret, err := next.answer(ent, s.receive)
+	if err != nil {
+		return nil, err
+	}
+	info := ratchetInfo(s.link.outgoing, s.receive.ratchetKey[:], next.ratchetKey[:],
+		next.kemCiphertext, s.receive.kemKey)
+	next.root, next.chain = s.root.step(agree(next.ratchet, peerKey), kemSecret, info)
+	return next, nil
+}
+
+// answer encapsulates to the peer's advertised key; nil when there is none.
+func (n *step) answer(ent Entropy, peer *receiveChain) (kemSecret []byte, err error) {
+	if peer.kemKey == nil {
+		return nil, nil
+	}
+	ek := peer.kem
+	if ek == nil {
+		if ek, err = parseKEMKey(peer.kemKey); err != nil {
+			return nil, err
+		}
+	}
+	kemSecret, n.kemCiphertext = ent.Encapsulate(ek)
+	return kemSecret, checkKEMSecret(kemSecret)
+}
+
+// Prepare does the costly half of the next change of direction ahead of time:
+// the fresh key pair, the agreement and the root step, which a reply otherwise
+// waits for. It returns the same session with the step at hand, or s itself
+// while this device is sending or has prepared already. The step lives in memory
+// only and no stored form holds it, so there is nothing to write.
+//
+// It has a price: from then on the memory of this process holds the keys of the
+// next epoch, so a thief of that memory reads one epoch further. Use it where
+// the time to the first byte of a reply matters. SPEC §8.1.
+func (s *Session) Prepare(ent Entropy) (*Session, error) {
+	if s.send != nil || s.prepared != nil {
+		return s, nil
+	}
+	next := s.copy()
+	var err error
+	secret.Do(func() { next.prepared, err = s.nextStep(ent) })
+	if err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// openEpoch makes the receiver the sender of a new epoch, and advertises a KEM
+// key of its own if the policy or the caller asks for it. It changes s, which
+// must be a copy. SPEC §8.1.
+func (s *Session) openEpoch(ent Entropy, now time.Time, advertise bool) error {
+	next := s.prepared
+	if next == nil {
+		var err error
+		if next, err = s.nextStep(ent); err != nil {
+			return err
+		}
+	}
+	chain := &sendChain{
+		key: next.chain, previous: s.lastSent, ratchet: next.ratchet, ratchetKey: next.ratchetKey,
+		objects: objects{kemCiphertext: next.kemCiphertext},
+	}
+	s.root, s.prepared = next.root, nil
+	if next.kemCiphertext != nil {
 		s.rekeyed(now, s.openedAt)
 	}
 	s.epoch++
 	s.openedAt = millis(now)
-	s.forgetPeerKEM()
+	s.forgetPeerKeys()
 	if advertise || s.mustAdvertise(now) {
 		s.advertise(ent, now, chain)
 	}
@@ -60,20 +128,6 @@ func (s *Session) openEpoch(ent Entropy, now time.Time, advertise bool) error {
 	}
 	s.send = chain
 	return nil
-}
-
-// answer encapsulates to the peer's advertised key; nil when there is none.
-func (s *Session) answer(ent Entropy, chain *sendChain) ([]byte, error) {
-	if s.receive.kemKey == nil {
-		return nil, nil
-	}
-	ek, err := mlkem.NewEncapsulationKey768(s.receive.kemKey)
-	if err != nil {
-		return nil, reject.New("V-52", ErrHeader, "not an ML-KEM-768 key")
-	}
-	kemSecret, ciphertext := ent.Encapsulate(ek)
-	chain.objects.kemCiphertext = ciphertext
-	return kemSecret, checkKEMSecret(kemSecret)
 }
 
 // mustAdvertise is the rekey rule at the moment of becoming the sender. The
@@ -85,8 +139,9 @@ func (s *Session) mustAdvertise(now time.Time) bool {
 
 func (s *Session) advertise(ent Entropy, now time.Time, chain *sendChain) {
 	mine := &kemPrivate{made: millis(now)}
-	ent.Read(mine.seed[:])
-	chain.objects.kemKey = mine.key().EncapsulationKey().Bytes()
+	drawing(ent, "KEM seed")(mine.seed[:])
+	mine.expanded = mine.key()
+	chain.objects.kemKey = mine.expanded.EncapsulationKey().Bytes()
 	s.myKEM = mine
 }
 
@@ -111,19 +166,24 @@ func (s *Session) followEpoch(now time.Time, m *Message) error {
 	if err != nil {
 		return err
 	}
-	if err := checkKEMKey(m.objects.kemKey); err != nil {
-		return err
-	}
-	kemSecret, kemKey, err := s.decapsulate(m)
+	advertised, err := parseKEMKey(m.objects.kemKey)
 	if err != nil {
 		return err
 	}
-	info := ratchetInfo(s.link.incoming, s.send.ratchetKey[:], m.ratchetKey, m.objects.kemCiphertext, kemKey)
+	kemSecret, err := s.decapsulate(m)
+	if err != nil {
+		return err
+	}
+	info := ratchetInfo(s.link.incoming, s.send.ratchetKey[:], m.ratchetKey, m.objects.kemCiphertext, s.send.objects.kemKey)
 	root, chain := s.root.step(agree(s.send.ratchet, peerKey), kemSecret, info)
 	if kemSecret != nil {
 		s.rekeyed(now, s.myKEM.made)
 	}
-	s.enter(m, root, chain, hash)
+	s.enter(root, &receiveChain{
+		key: chain, previous: m.previous, flags: m.flags & flagsObjects, hash: hash,
+		ratchetKey: [ecdhSize]byte(m.ratchetKey), kemKey: slices.Clone(m.objects.kemKey),
+		lifted: peerKey, kem: advertised,
+	})
 	return nil
 }
 
@@ -140,16 +200,17 @@ func (s *Session) checkAnswer(m *Message) error {
 	return nil
 }
 
-func (s *Session) decapsulate(m *Message) (kemSecret, kemKey []byte, err error) {
+// decapsulate opens the peer's answer to my advertised key; nil when none is
+// outstanding.
+func (s *Session) decapsulate(m *Message) ([]byte, error) {
 	if s.myKEM == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
-	key := s.myKEM.key()
-	kemSecret, err = key.Decapsulate(m.objects.kemCiphertext)
+	kemSecret, err := s.myKEM.key().Decapsulate(m.objects.kemCiphertext)
 	if err != nil {
-		return nil, nil, reject.New("V-50", ErrHeader, "a KEM ciphertext of the wrong length")
+		return nil, reject.New("V-50", ErrHeader, "a KEM ciphertext of the wrong length")
 	}
-	return kemSecret, key.EncapsulationKey().Bytes(), checkKEMSecret(kemSecret)
+	return kemSecret, checkKEMSecret(kemSecret)
 }
 
 // finishChain puts aside the keys that the old receiving chain still owes, up
@@ -171,16 +232,13 @@ func (s *Session) finishChain(length uint32, at uint64) error {
 
 // enter makes the peer's epoch the current one and drops the private keys that
 // the step used up.
-func (s *Session) enter(m *Message, root rootKey, key chainKey, hash objectsHash) {
+func (s *Session) enter(root rootKey, chain *receiveChain) {
 	s.root = root
 	s.epoch++
 	s.lastSent = s.send.index
 	s.send = nil
 	s.myKEM = nil
-	s.receive = &receiveChain{
-		key: key, previous: m.previous, flags: m.flags & flagsObjects, hash: hash,
-		ratchetKey: [ecdhSize]byte(m.ratchetKey), kemKey: slices.Clone(m.objects.kemKey),
-	}
+	s.receive = chain
 }
 
 // rekeyed notes that a KEM secret entered the root key. made is when its key
@@ -193,10 +251,19 @@ func (s *Session) rekeyed(now time.Time, made uint64) {
 	s.since = 0
 }
 
-func (s *Session) forgetPeerKEM() {
+// forgetPeerKeys drops the peer's keys once the reply has used them.
+func (s *Session) forgetPeerKeys() {
 	answered := *s.receive
-	answered.kemKey = nil
+	answered.kemKey, answered.kem, answered.lifted = nil, nil, nil
 	s.receive = &answered
+}
+
+// peerKey is the ratchet key of the peer's chain.
+func (c *receiveChain) peerKey() (*ecdh.PublicKey, error) {
+	if c.lifted != nil {
+		return c.lifted, nil
+	}
+	return liftRatchetKey(c.ratchetKey[:])
 }
 
 // agree is ECDH on P-256: the 32-byte x-coordinate.
@@ -216,16 +283,17 @@ func liftRatchetKey(x []byte) (*ecdh.PublicKey, error) {
 	return key, nil
 }
 
-// checkKEMKey refuses a KEM key that could not be answered, before the epoch
-// that advertises it is entered.
-func checkKEMKey(encoded []byte) error {
+// parseKEMKey refuses an advertised key that could not be answered, before the
+// epoch that advertises it is entered. Nil, no key, stays nil.
+func parseKEMKey(encoded []byte) (*mlkem.EncapsulationKey768, error) {
 	if encoded == nil {
-		return nil
+		return nil, nil
 	}
-	if _, err := mlkem.NewEncapsulationKey768(encoded); err != nil {
-		return reject.New("V-52", ErrHeader, "not an ML-KEM-768 key")
+	key, err := mlkem.NewEncapsulationKey768(encoded)
+	if err != nil {
+		return nil, reject.New("V-52", ErrHeader, "not an ML-KEM-768 key")
 	}
-	return nil
+	return key, nil
 }
 
 // checkKEMSecret refuses the all-zero secret, which in the second extract

@@ -19,9 +19,10 @@ const prekeyVersion = 1
 // opens every session start made to that bundle, so erase it when its
 // retention ends (PrekeyRetention after the bundle's notAfter). SPEC §5.1.
 type Prekey struct {
-	ecdh   *ecdh.PrivateKey
-	kem    secret.Seed64
-	bundle *account.Bundle
+	ecdh     *ecdh.PrivateKey
+	kem      secret.Seed64
+	expanded *mlkem.DecapsulationKey1024 // of kem
+	bundle   *account.Bundle
 }
 
 // Prekeys finds the private half that a session start names.
@@ -34,16 +35,23 @@ type Prekeys interface {
 // their bundle with both device keys. notAfter may be at most BundleLife after
 // notBefore.
 func NewPrekey(me *Identity, suite account.Suite, notBefore, notAfter time.Time, ent Entropy) (*Prekey, error) {
-	p := &Prekey{ecdh: xonly.NewKey(ent.Read)}
-	ent.Read(p.kem[:])
+	var p *Prekey
+	secret.Do(func() { p = drawPrekey(ent) })
 	bundle, err := account.SignBundle(me.self, me.key, suite,
-		xonly.X(p.ecdh.PublicKey()), p.decapsulator().EncapsulationKey().Bytes(),
+		xonly.X(p.ecdh.PublicKey()), p.expanded.EncapsulationKey().Bytes(),
 		millis(notBefore), millis(notAfter), ent.SignReader())
 	if err != nil {
 		return nil, err
 	}
 	p.bundle = bundle
 	return p, nil
+}
+
+func drawPrekey(ent Entropy) *Prekey {
+	p := &Prekey{ecdh: xonly.NewKey(drawing(ent, "prekey ecdh"))}
+	drawing(ent, "prekey kem")(p.kem[:])
+	p.expand()
+	return p
 }
 
 // Bundle is the public half.
@@ -54,15 +62,25 @@ func (p *Prekey) Hash() account.BundleHash { return p.bundle.Hash() }
 
 // Marshal is the storage form: version ‖ ECDH key (32) ‖ ML-KEM seed (64) ‖
 // v32(bundle). It is secret; seal it before it is written.
-func (p *Prekey) Marshal() []byte {
-	b := append([]byte{prekeyVersion}, p.ecdh.Bytes()...)
-	b = append(b, p.kem[:]...)
-	return codec.AppendV32(b, p.bundle.Marshal())
+func (p *Prekey) Marshal() (b []byte) {
+	secret.Do(func() {
+		b = make([]byte, 0, 1+32+len(p.kem)+4+account.BundleSize)
+		b = append(b, prekeyVersion)
+		b = append(b, p.ecdh.Bytes()...)
+		b = append(b, p.kem[:]...)
+		b = codec.AppendV32(b, p.bundle.Marshal())
+	})
+	return b
 }
 
 // ParsePrekey is the reverse of Marshal. It refuses private keys that are not
 // those of the bundle with ErrState.
-func ParsePrekey(b []byte) (*Prekey, error) {
+func ParsePrekey(b []byte) (p *Prekey, err error) {
+	secret.Do(func() { p, err = parsePrekey(b) })
+	return p, err
+}
+
+func parsePrekey(b []byte) (*Prekey, error) {
 	r := codec.NewReader(b)
 	version := r.U8()
 	scalar := r.Bytes(32)
@@ -79,6 +97,7 @@ func ParsePrekey(b []byte) (*Prekey, error) {
 	if p.bundle, err = account.ParseBundle(encoded); err != nil {
 		return nil, reject.New("V-67", ErrState, "not a prekey bundle")
 	}
+	p.expand()
 	if !p.matchesBundle() {
 		return nil, reject.New("V-67", ErrState, "the keys are not the bundle's")
 	}
@@ -86,14 +105,15 @@ func ParsePrekey(b []byte) (*Prekey, error) {
 }
 
 func (p *Prekey) matchesBundle() bool {
-	kem := p.decapsulator().EncapsulationKey().Bytes()
+	kem := p.expanded.EncapsulationKey().Bytes()
 	return xonly.X(p.ecdh.PublicKey()) == p.bundle.ECDH && string(kem) == string(p.bundle.KEM[:])
 }
 
-func (p *Prekey) decapsulator() *mlkem.DecapsulationKey1024 {
+// expand computes the ML-KEM key from its seed, once for all starts.
+func (p *Prekey) expand() {
 	key, err := mlkem.NewDecapsulationKey1024(p.kem[:])
 	if err != nil {
 		panic("pq3: ML-KEM-1024 refused a 64-byte seed: " + err.Error())
 	}
-	return key
+	p.expanded = key
 }

@@ -3,9 +3,6 @@ package pq3
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/sha512"
 
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/internal/secret"
@@ -34,7 +31,7 @@ type (
 
 // noKEM stands in the salt of the second extract when an epoch adds no KEM
 // secret. HMAC pads its key with zeros, so this equals an absent salt.
-var noKEM [sha512.Size384]byte
+var noKEM [hashSize]byte
 
 // step derives the next root key and the chain key of a new epoch from a
 // Diffie-Hellman secret and, when the epoch has one, a KEM secret. SPEC §6.1.
@@ -42,60 +39,59 @@ func (rk rootKey) step(ecdhSecret, kemSecret, info []byte) (rootKey, chainKey) {
 	if kemSecret == nil {
 		kemSecret = noKEM[:]
 	}
-	classical := extract(ecdhSecret, rk.Key[:])
-	hybrid := extract(classical, kemSecret)
-	out := expand(hybrid, labelRoot+string(info), 64)
-	defer clear(classical)
-	defer clear(hybrid)
-	defer clear(out)
-	var next rootKey
-	var chain chainKey
-	copy(next.Key[:], out[:32])
-	copy(chain.Key[:], out[32:])
+	classical := extract(rk.Key[:], ecdhSecret)
+	hybrid := extract(kemSecret, classical[:])
+	var out [2 * len(rk.Key)]byte
+	expandLong(out[:], hybrid[:], labelRoot, info)
+	next := rootKey{secret.Key(out[:len(rk.Key)])}
+	chain := chainKey{secret.Key(out[len(rk.Key):])}
+	clear(classical[:])
+	clear(hybrid[:])
+	clear(out[:])
+	secret.Created("root key", next.Key[:])
+	secret.Created("chain key", chain.Key[:])
 	return next, chain
 }
 
 // step derives the key of the next message and the chain key after it.
 // SPEC §6.2.
-func (ck chainKey) step() (messageKey, chainKey) {
-	var message messageKey
-	var next chainKey
-	expandInto(message.Key[:], ck.Key[:], labelMessage)
-	expandInto(next.Key[:], ck.Key[:], labelChain)
+func (ck chainKey) step() (message messageKey, next chainKey) {
+	expandLabel(message.Key[:], ck.Key[:], labelMessage)
+	expandLabel(next.Key[:], ck.Key[:], labelChain)
+	secret.Created("message key", message.Key[:])
+	secret.Created("chain key", next.Key[:])
 	return message, next
 }
 
 // indicator commits to the message key without revealing it. Suite PQ3.
 // SPEC §6.3.
-func (mk messageKey) indicator() (ind [32]byte) {
-	expandInto(ind[:], mk.Key[:], labelIndicator)
+func (mk messageKey) indicator() (ind [proofSize]byte) {
+	expandLabel(ind[:], mk.Key[:], labelIndicator)
 	return ind
 }
 
 // tag authenticates the covered bytes of a message under its key. Suite PQ3A.
 // SPEC §6.3.
-func (mk messageKey) tag(covered []byte) (tag [32]byte) {
-	var key [sha512.Size384]byte
-	defer clear(key[:])
-	expandInto(key[:], mk.Key[:], labelMAC)
-	mac := hmac.New(sha512.New384, key[:])
-	mac.Write(covered)
-	copy(tag[:], mac.Sum(nil))
-	return tag
+func (mk messageKey) tag(covered []byte) [proofSize]byte {
+	var key [hashSize]byte
+	expandLabel(key[:], mk.Key[:], labelMAC)
+	sum := macLong(key[:], covered)
+	clear(key[:])
+	return [proofSize]byte(sum[:proofSize])
 }
 
 // crypt encrypts or decrypts in place with AES-256-CTR. A message key is used
 // for one message only, which is what makes the derived counter block safe.
 // SPEC §6.3.
 func (mk messageKey) crypt(text []byte) {
-	var material [48]byte
-	defer clear(material[:])
-	expandInto(material[:], mk.Key[:], labelCipher)
-	block, err := aes.NewCipher(material[16:])
+	var material [aes.BlockSize + 32]byte
+	expandLabel(material[:], mk.Key[:], labelCipher)
+	block, err := aes.NewCipher(material[aes.BlockSize:])
 	if err != nil {
 		panic("pq3: AES refused a 32-byte key: " + err.Error())
 	}
-	cipher.NewCTR(block, material[:16]).XORKeyStream(text, text)
+	cipher.NewCTR(block, material[:aes.BlockSize]).XORKeyStream(text, text)
+	clear(material[:])
 }
 
 // startInfo binds a session start to both devices and to every public value
@@ -123,28 +119,4 @@ func ratchetInfo(context, oldPeerKey, newKey, kemCT, kemPK []byte) []byte {
 	}
 	info = codec.AppendV16(info, kemCT)
 	return codec.AppendV16(info, kemPK)
-}
-
-// extract is HKDF-SHA-384 Extract: 48 bytes.
-func extract(material, salt []byte) []byte {
-	prk, err := hkdf.Extract(sha512.New384, material, salt)
-	if err != nil {
-		panic("pq3: HKDF refused SHA-384: " + err.Error())
-	}
-	return prk
-}
-
-// expand is HKDF-SHA-384 Expand to n bytes.
-func expand(key []byte, info string, n int) []byte {
-	out, err := hkdf.Expand(sha512.New384, key, info, n)
-	if err != nil {
-		panic("pq3: HKDF refused a length of its own caller: " + err.Error())
-	}
-	return out
-}
-
-func expandInto(dst, key []byte, label string) {
-	out := expand(key, label, len(dst))
-	copy(dst, out)
-	clear(out)
 }

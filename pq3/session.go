@@ -7,6 +7,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 // Session is one conversation between two devices at one moment. It never
@@ -29,6 +30,8 @@ type Session struct {
 	receive *receiveChain // nil until the peer's first epoch
 	myKEM   *kemPrivate   // set while send advertises a KEM key
 	skipped skippedKeys
+
+	prepared *step // the next epoch made ahead of time, in role R; never stored
 
 	lastSent  uint32 // length of my last sending chain, while there is none
 	since     uint32 // messages since the last KEM secret, both directions
@@ -97,69 +100,86 @@ func (s *Session) Seal(ent Entropy, now time.Time, plaintext, associated []byte)
 
 // SealWith is Seal with a request of the session layer.
 func (s *Session) SealWith(ent Entropy, now time.Time, plaintext, associated []byte, force Force) (next *Session, message []byte, err error) {
+	return s.AppendSeal(nil, ent, now, plaintext, associated, force)
+}
+
+// AppendSeal is SealWith into the caller's memory: it appends the message to
+// dst and returns the longer slice. With 6 KiB of spare capacity, a short
+// message of any kind takes no memory of its own. dst must not overlap
+// plaintext or associated.
+func (s *Session) AppendSeal(dst []byte, ent Entropy, now time.Time, plaintext, associated []byte, force Force) (next *Session, longer []byte, err error) {
 	if err := s.CanSend(now); err != nil {
 		return nil, nil, err
 	}
 	if len(associated) > maxAuthData || len(plaintext) > MaxMessage {
 		return nil, nil, reject.New("V-58", ErrTooLarge, "at most 1 KiB of associated data and 128 KiB in all")
 	}
-	next = s.copy()
+	secret.Do(func() { next, longer, err = s.seal(dst, ent, now, plaintext, associated, force) })
+	return next, longer, err
+}
+
+// seal is AppendSeal after the checks that need no key.
+func (s *Session) seal(dst []byte, ent Entropy, now time.Time, plaintext, associated []byte, force Force) (*Session, []byte, error) {
+	next := s.copy()
 	if next.send == nil {
 		if err := next.openEpoch(ent, now, force&ForceAdvertise != 0); err != nil {
 			return nil, nil, err
 		}
 	}
-	m, mk := next.compose(plaintext, associated, force)
-	if m.wireSize() > MaxMessage {
+	padded := paddedSize(frameHeader + len(plaintext))
+	m := next.head(padded, associated, force)
+	if m.wireSize(padded) > MaxMessage {
 		return nil, nil, reject.New("V-58", ErrTooLarge, "at most 128 KiB in all")
 	}
-	if err := next.link.protect(ent, m, mk); err != nil {
+	dst = m.layOut(dst, padded)
+	pad(m.ciphertext, plaintext)
+	if err := next.protect(ent, &m); err != nil {
+		clear(m.wire)
 		return nil, nil, err
 	}
 	next.count(s.rekeys)
-	m.wire = m.appendWire(make([]byte, 0, m.wireSize()))
-	return next, m.wire, nil
+	return next, dst, nil
 }
 
-// compose takes the next message key and builds the message up to its proof.
-func (s *Session) compose(plaintext, associated []byte, force Force) (*Message, messageKey) {
+// head is the message at the next position of the sending chain, without
+// ciphertext, proof and signature.
+func (s *Session) head(padded int, associated []byte, force Force) Message {
 	chain := s.send
-	m := &Message{
+	m := Message{
 		suite: s.link.suite, flags: chain.objects.flags(), session: s.id,
 		epoch: s.epoch, index: chain.index, previous: chain.previous,
-		ratchetKey: chain.ratchetKey[:], authData: associated, ciphertext: pad(plaintext),
+		ratchetKey: chain.ratchetKey[:], authData: associated,
 	}
 	if m.flags != 0 {
-		digest := chain.hash.digest()
-		m.digest = digest[:]
+		m.digest = chain.hash[:objectsDigestSize]
 	}
-	if carries(m.flags, m.index, len(m.ciphertext)) || m.flags != 0 && force&ForceObjects != 0 {
+	if carries(m.flags, m.index, padded) || m.flags != 0 && force&ForceObjects != 0 {
 		m.flags |= flagCarried
 		m.objects = chain.objects
 	}
-	mk, advanced := chain.next()
-	s.send = advanced
-	mk.crypt(m.ciphertext)
-	return m, mk
+	return m
 }
 
-// protect adds the proof that the suite asks for and the signature.
-func (l *link) protect(ent Entropy, m *Message, mk messageKey) error {
-	c := m.covered(l.outgoing)
-	proof := l.proof(mk, c)
-	signature, err := l.me.key.SignECDSA(ent.SignReader(), c.with(proof[:]))
-	if err != nil {
-		return err
-	}
-	m.proof, m.signature = proof[:], signature[:]
-	return nil
+// protect takes the key of the next message, encrypts the frame that stands in
+// the place of the ciphertext, and adds proof and signature.
+func (s *Session) protect(ent Entropy, m *Message) error {
+	mk, advanced := s.send.next()
+	s.send = advanced
+	mk.crypt(m.ciphertext)
+	clear(m.proof)
+	c := m.covered(s.link.outgoing)
+	proof := s.link.proof(mk, c)
+	copy(m.proof, proof[:])
+	signature, err := s.link.me.key.SignECDSA(ent.SignReader(), c.with(proof[:]))
+	copy(m.signature, signature[:])
+	return err
 }
 
 // proof is what ties a message to its key: the indicator in PQ3, the tag over
 // everything in PQ3A.
 func (l *link) proof(mk messageKey, c covered) [32]byte {
 	if l.suite == account.PQ3A {
-		return mk.tag(c.with(make([]byte, proofSize)))
+		return mk.tag(c.blank())
 	}
 	return mk.indicator()
 }
@@ -180,7 +200,8 @@ func (s *Session) Open(now time.Time, m *Message) (next *Session, plaintext []by
 	if err := s.link.verify(m, c); err != nil {
 		return nil, nil, err
 	}
-	return s.open(now, m, c)
+	secret.Do(func() { next, plaintext, err = s.open(now, m, c) })
+	return next, plaintext, err
 }
 
 // open is Open after the signature.

@@ -9,12 +9,14 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/internal/xonly"
 )
 
 // A session is stored in two parts, so that the part which every message
-// rewrites stays small: the state, and the skipped keys, which change only when
-// messages are overtaken. Both must be written in one transaction. SPEC §10.1.
+// rewrites stays small: the state, and the skipped keys (skipped.go), which
+// change only when messages are overtaken. Both must be written in one
+// transaction. SPEC §10.1.
 
 // stateVersion is the first byte of both parts.
 const stateVersion = 1
@@ -29,8 +31,12 @@ const bindingSize = 16
 
 // MarshalState is the storage form of everything but the skipped keys. It is
 // secret; seal it before it is written.
-func (s *Session) MarshalState() []byte {
-	b := make([]byte, 0, 512)
+func (s *Session) MarshalState() (b []byte) {
+	secret.Do(func() { b = s.appendState(make([]byte, 0, 512)) })
+	return b
+}
+
+func (s *Session) appendState(b []byte) []byte {
 	b = append(b, stateVersion, byte(s.link.suite), s.stateBits())
 	b = append(b, s.link.binding()...)
 	b = append(b, s.id[:]...)
@@ -90,32 +96,6 @@ func (s *Session) appendReceiveChain(b []byte) []byte {
 	return append(b, c.kemKey...) // only while it is unanswered
 }
 
-// MarshalSkipped is the storage form of the skipped keys; empty when there are
-// none. It is secret; seal it before it is written.
-func (s *Session) MarshalSkipped() []byte {
-	if len(s.skipped) == 0 {
-		return nil
-	}
-	b := make([]byte, 0, 3+len(s.skipped)*skippedSize)
-	b = append(b, stateVersion)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(s.skipped)))
-	for _, k := range s.skipped {
-		b = appendU32(b, k.epoch, k.index)
-		b = appendU64(b, k.at)
-		b = append(b, k.key.Key[:]...)
-	}
-	return b
-}
-
-// skippedSize is the stored size of one skipped key, in bytes.
-const skippedSize = 4 + 4 + 8 + 32
-
-// SkippedChanged reports whether the skipped keys differ from those of an
-// earlier state of this session, so that they have to be written again.
-func (s *Session) SkippedChanged(earlier *Session) bool {
-	return len(s.skipped) != len(earlier.skipped) || len(s.skipped) > 0 && &s.skipped[0] != &earlier.skipped[0]
-}
-
 // RestoreSession reads both parts back. The identity and the peer must be those
 // of the stored session. Never restore a state from a backup: it would use
 // message keys twice. Error: ErrState, ErrPolicy.
@@ -124,12 +104,18 @@ func RestoreSession(me *Identity, peer account.Party, policy Policy, state, skip
 	if err != nil {
 		return nil, err
 	}
+	var s *Session
+	secret.Do(func() { s, err = restore(me, peer, policy, state, skipped) })
+	return s, err
+}
+
+func restore(me *Identity, peer account.Party, policy Policy, state, skipped []byte) (s *Session, err error) {
 	r := codec.NewReader(state)
 	version, suite, bits := r.U8(), account.Suite(r.U8()), r.U8()
 	if version != stateVersion || !suite.Valid() || bits&^(stateInitiator|stateReceiving) != 0 {
 		return nil, reject.New("V-61", ErrState, "unknown version, or not a session")
 	}
-	s := &Session{link: newLink(me, peer, suite), policy: policy, initiator: bits&stateInitiator != 0}
+	s = &Session{link: newLink(me, peer, suite), policy: policy, initiator: bits&stateInitiator != 0}
 	if string(r.Bytes(bindingSize)) != string(s.link.binding()) {
 		return nil, reject.New("V-61", ErrState, "of another device or suite")
 	}
@@ -201,28 +187,6 @@ func (s *Session) readReceiveChain(r *codec.Reader) {
 		c.kemKey = slices.Clone(r.Bytes(kemKeySize))
 	}
 	s.receive = c
-}
-
-func readSkipped(b []byte) (skippedKeys, error) {
-	if len(b) == 0 {
-		return nil, nil
-	}
-	r := codec.NewReader(b)
-	version, count := r.U8(), int(r.U16())
-	if version != stateVersion || count == 0 || count > maxSkipped || r.Len() != count*skippedSize {
-		return nil, reject.New("V-61", ErrState, "not a list of skipped keys")
-	}
-	keys := make(skippedKeys, count)
-	for i := range keys {
-		k := &keys[i]
-		readU32(r, &k.epoch, &k.index)
-		readU64(r, &k.at)
-		r.Copy(k.key.Key[:])
-		if i > 0 && !keys[i-1].before(k.epoch, k.index) {
-			return nil, reject.New("V-61", ErrState, "skipped keys out of order")
-		}
-	}
-	return keys, nil
 }
 
 // clone makes the objects independent of the bytes they were read from.

@@ -2,11 +2,7 @@ package pq3
 
 import (
 	"crypto/ecdh"
-	"slices"
-	"sort"
-	"time"
-
-	"github.com/posthorn/posthorn/internal/reject"
+	"crypto/mlkem"
 )
 
 // sendChain is the symmetric ratchet of the epoch this device opened last.
@@ -39,6 +35,11 @@ type receiveChain struct {
 	flags      byte        // what objects the chain has
 	hash       objectsHash // zero without objects
 	kemKey     []byte      // the peer's advertised key, until I answer it
+
+	// What was parsed on arrival, so that the reply does not parse it again;
+	// nil after a restart.
+	lifted *ecdh.PublicKey
+	kem    *mlkem.EncapsulationKey768
 }
 
 // skipTo takes the key of message n and keeps those of the messages before it.
@@ -54,7 +55,10 @@ func (c *receiveChain) skipTo(n, epoch uint32, at uint64) (messageKey, *receiveC
 // passTo moves the chain forward to n and returns the keys it passed.
 func (c *receiveChain) passTo(n, epoch uint32, at uint64) ([]skippedKey, *receiveChain) {
 	moved := *c
-	var passed []skippedKey
+	if moved.index >= n {
+		return nil, &moved
+	}
+	passed := make([]skippedKey, 0, n-moved.index)
 	for moved.index < n {
 		mk, ck := moved.key.step()
 		passed = append(passed, skippedKey{epoch: epoch, index: moved.index, at: at, key: mk})
@@ -62,63 +66,4 @@ func (c *receiveChain) passTo(n, epoch uint32, at uint64) ([]skippedKey, *receiv
 		moved.index++
 	}
 	return passed, &moved
-}
-
-// skippedKey waits for one message that was overtaken.
-type skippedKey struct {
-	epoch, index uint32
-	at           uint64 // Unix ms, when it was put aside
-	key          messageKey
-}
-
-func (k skippedKey) before(epoch, index uint32) bool {
-	return k.epoch < epoch || k.epoch == epoch && k.index < index
-}
-
-// skippedKeys are kept in order of epoch and index. A list is never changed in
-// place, so sessions share it. SPEC §7.2.
-type skippedKeys []skippedKey
-
-// find returns the place of a key, or -1.
-func (ks skippedKeys) find(epoch, index uint32) int {
-	i := sort.Search(len(ks), func(i int) bool { return !ks[i].before(epoch, index) })
-	if i < len(ks) && ks[i].epoch == epoch && ks[i].index == index {
-		return i
-	}
-	return -1
-}
-
-// without leaves out the key at place i.
-func (ks skippedKeys) without(i int) skippedKeys {
-	return slices.Delete(slices.Clone(ks), i, i+1)
-}
-
-// with adds keys that come after all others, and drops the oldest beyond the
-// bound.
-func (ks skippedKeys) with(more []skippedKey) skippedKeys {
-	if len(more) == 0 {
-		return ks
-	}
-	all := slices.Concat(ks, more)
-	return all[max(0, len(all)-maxSkipped):]
-}
-
-// fresh drops the keys whose life has ended.
-func (ks skippedKeys) fresh(now time.Time) skippedKeys {
-	stale := func(k skippedKey) bool { return elapsed(now, k.at) > skippedLife }
-	if !slices.ContainsFunc(ks, stale) {
-		return ks
-	}
-	return slices.DeleteFunc(slices.Clone(ks), stale)
-}
-
-// takeSkipped finds the key of an overtaken message.
-func (s *Session) takeSkipped(epoch, index uint32) (messageKey, error) {
-	i := s.skipped.find(epoch, index)
-	if i < 0 {
-		return messageKey{}, reject.New("V-48", ErrReplay, "the key of this position was used or has expired")
-	}
-	mk := s.skipped[i].key
-	s.skipped = s.skipped.without(i)
-	return mk, nil
 }

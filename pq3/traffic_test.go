@@ -78,34 +78,3 @@ func BenchmarkRekeyTraffic(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkMessage is sealing and opening in both suites, in a stream and with
-// a change of direction for each message.
-func BenchmarkMessage(b *testing.B) {
-	for _, suite := range bothSuites {
-		alice, bob, all := kinds(suite)
-		s, last := bob.Sessions.Sending(), all[len(all)-1]
-		m, err := pq3.ParseMessage(last)
-		if err != nil {
-			b.Fatal(err)
-		}
-		text := make([]byte, 100)
-		stream := alice.Sessions.Sending()
-		b.Run(suite.String()+"/seal stream", func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, err := stream.Seal(pq3.SystemEntropy(), pq3test.Now, text, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(suite.String()+"/open new epoch", func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, err := s.Open(pq3test.Now, m); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
