@@ -31,7 +31,7 @@ func (c *Client) openBook(tx *localdb.Tx, peer account.Party, now time.Time) (*b
 		return nil, err
 	}
 	for _, row := range rows {
-		s, err := pq3.RestoreSession(c.me, peer, c.policy, row.State, row.Skipped)
+		s, err := b.restore(row)
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +39,14 @@ func (c *Client) openBook(tx *localdb.Tx, peer account.Party, now time.Time) (*b
 		b.rows[s.ID()] = row
 	}
 	return b, nil
+}
+
+func (b *book) restore(row localdb.Session) (*pq3.Session, error) {
+	skipped, err := b.tx.Skipped(row.Device, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	return pq3.RestoreSession(b.client.me, b.peer, b.client.policy, row.State, skipped)
 }
 
 // save stores the next state of a session, or a new one. The session to send
@@ -57,14 +65,27 @@ func (b *book) save(next *pq3.Session) error {
 		row := b.rows[next.ID()]
 		row.Device, row.ID, row.StartTime = b.peer.Device.ID, next.ID(), next.StartTime()
 		row.State = next.MarshalState()
-		if earlier == nil || next.SkippedChanged(earlier) {
-			row.Skipped = next.MarshalSkipped()
-		}
-		if err := b.put(row); err != nil {
+		if err := errors.Join(b.put(row), b.putSkipped(next, earlier)); err != nil {
 			return err
 		}
 	}
 	return b.markSuperseded()
+}
+
+// putSkipped rewrites the blocks of skipped keys that the next state changed.
+func (b *book) putSkipped(next, earlier *pq3.Session) error {
+	put, gone := next.SkippedChanges(earlier)
+	for _, id := range gone {
+		if err := b.tx.DeleteSkipped(b.peer.Device.ID, next.ID(), id); err != nil {
+			return err
+		}
+	}
+	for _, row := range put {
+		if err := b.tx.PutSkipped(b.peer.Device.ID, next.ID(), row.ID, row.Keys); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *book) put(row localdb.Session) error {

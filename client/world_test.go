@@ -243,7 +243,8 @@ func (w *world) sessionRows(c *Client) []byte {
 	w.read(c, func(tx *localdb.Tx) error {
 		rows, err := tx.AllSessions()
 		for _, r := range rows {
-			fmt.Fprintf(&b, "%x %x %x %x %d %d\n", r.Device, r.ID, r.State, r.Skipped, r.StartTime, r.SupersededAt)
+			skipped, err := tx.Skipped(r.Device, r.ID)
+			fmt.Fprintf(&b, "%x %x %x %x %d %d %v\n", r.Device, r.ID, r.State, skipped, r.StartTime, r.SupersededAt, err)
 		}
 		waiting, err2 := tx.AllWaiting()
 		fmt.Fprintf(&b, "%d waiting", len(waiting))

@@ -126,7 +126,7 @@ func TestA51FilesArePrivateAndSealed(t *testing.T) {
 		seeds := account.KeySeeds{ECDSA: secret.Key(bytes.Repeat([]byte("CANARY01"), 4))}
 		return errors.Join(
 			tx.PutProfile(Profile{Name: "CANARY-name", ServerURL: string(canary), KeySeeds: seeds}),
-			tx.PutSession(Session{State: canary, Skipped: canary}),
+			tx.PutSession(Session{State: canary}), tx.PutSkipped(account.DeviceID{}, [8]byte{}, 1, canary),
 			tx.PutQueuedText(QueuedText{Name: "bob", Text: string(canary)}),
 			tx.PutPrekey(Prekey{Private: canary}))
 	})
@@ -209,7 +209,6 @@ func TestSealedColumnsStayInTheirRows(t *testing.T) {
 	update(t, db, func(tx *Tx) error { return errors.Join(tx.PutSession(one), tx.PutSession(two)) })
 	for _, swap := range []string{
 		"UPDATE sessions SET state = (SELECT state FROM sessions WHERE id = x'0100000000000000') WHERE id = x'0200000000000000'",
-		"UPDATE sessions SET skipped = state",
 		"UPDATE sessions SET state = zeroblob(64)",
 	} {
 		err := db.Update(t.Context(), func(tx *Tx) error {
@@ -336,7 +335,7 @@ func TestRowsComeBack(t *testing.T) {
 		KeySeeds: account.KeySeeds{ECDSA: secret.Key{1}, MLDSA: secret.Key{2}}, CreatedAt: 9, Registered: true}
 	contact := Contact{Account: acc, Name: "bob", Statements: [][]byte{{4}}, State: Friend, PinnedSuite: account.PQ3A, FirstSeen: 5}
 	device := PeerDevice{Device: dev, Account: acc, NewestBundle: 6, BundleHash: account.BundleHash{9}}
-	session := Session{Device: dev, ID: [8]byte{3}, State: []byte("state"), Skipped: []byte("skipped"), StartTime: 4, SupersededAt: 5}
+	session := Session{Device: dev, ID: [8]byte{3}, State: []byte("state"), StartTime: 4, SupersededAt: 5}
 	prekey := Prekey{Hash: account.BundleHash{1}, Suite: account.PQ3A, Private: []byte("private"), NotBefore: 1, NotAfter: 2, Published: true}
 	repair := Repair{Device: dev, UnknownSentAt: 1, AskedSession: [8]byte{2}, AskedCount: 3, HeartbeatAt: 4}
 	waiting := WaitingMessage{Device: dev, Account: acc, Session: [8]byte{1}, Hash: [48]byte{2}, Payload: []byte("p"), ReceivedAt: 3}
@@ -344,6 +343,7 @@ func TestRowsComeBack(t *testing.T) {
 	update(t, db, func(tx *Tx) error {
 		_, err := tx.PutWaiting(waiting)
 		return errors.Join(err, tx.PutProfile(profile), tx.PutContact(contact), tx.PutPeerDevice(device), tx.PutSession(session),
+			tx.PutSkipped(dev, session.ID, 1<<63, []byte("last")), tx.PutSkipped(dev, session.ID, 7, []byte("first ")),
 			tx.PutPrekey(prekey), tx.PutRepair(repair), tx.PutQueuedText(queued), tx.SetCursor(12), tx.SetCursor(11))
 	})
 	db = reopen(t, dir, db)
@@ -358,6 +358,11 @@ func TestRowsComeBack(t *testing.T) {
 	same("by name", view(t, db, func(tx *Tx) (Contact, error) { return tx.ContactByName("bob") }), contact)
 	same("device", view(t, db, func(tx *Tx) (PeerDevice, error) { return tx.PeerDevice(dev) }), device)
 	same("sessions", view(t, db, (*Tx).AllSessions), []Session{session})
+	skipped := func(tx *Tx) (string, error) {
+		keys, err := tx.Skipped(dev, session.ID)
+		return string(keys), err
+	}
+	same("skipped keys", view(t, db, skipped), "first last")
 	same("prekeys", view(t, db, (*Tx).Prekeys), []Prekey{prekey})
 	same("repair", view(t, db, func(tx *Tx) (Repair, error) { return tx.Repair(dev) }), repair)
 	same("waiting", view(t, db, (*Tx).AllWaiting), []WaitingMessage{waiting})
@@ -366,6 +371,7 @@ func TestRowsComeBack(t *testing.T) {
 	same("cursor", view(t, db, (*Tx).Cursor), uint64(12))
 	update(t, db, func(tx *Tx) error { return tx.ForgetDevice(dev) })
 	same("sessions of a removed device", len(view(t, db, (*Tx).AllSessions)), 0)
+	same("their skipped keys", view(t, db, skipped), "")
 	same("its waiting messages", len(view(t, db, (*Tx).AllWaiting)), 0)
 }
 

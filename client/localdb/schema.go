@@ -4,15 +4,9 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
-	"fmt"
 )
 
-// schemaVersion is what this program writes. Each step of migrations leads
-// from one version to the next.
-const schemaVersion = 1
-
-var migrations = [schemaVersion]string{schemaV1}
-
+// schemaV1 is the first version; migrate.go has what came after.
 const schemaV1 = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE profile (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL, server TEXT NOT NULL,
@@ -53,27 +47,6 @@ CREATE TABLE receipts (seq INTEGER PRIMARY KEY AUTOINCREMENT, account BLOB NOT N
 CREATE TABLE repairs (device BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, at INTEGER NOT NULL);
 `
-
-// migrate makes the schema, or brings it up to this program's version.
-func (tx *Tx) migrate() error {
-	var version int
-	if err := tx.row("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	if version > schemaVersion {
-		return fmt.Errorf("%w: it has schema %d, this program knows %d", ErrNewerSchema, version, schemaVersion)
-	}
-	for _, step := range migrations[version:] {
-		if _, err := tx.exec(step); err != nil {
-			return err
-		}
-	}
-	if version == schemaVersion {
-		return nil
-	}
-	_, err := tx.exec(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
-	return err
-}
 
 func (tx *Tx) exec(query string, args ...any) (int, error) {
 	result, err := tx.sql.ExecContext(tx.ctx, query, args...)

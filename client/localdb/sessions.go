@@ -7,7 +7,6 @@ type Session struct {
 	Device       account.DeviceID
 	ID           [8]byte
 	State        []byte // pq3.Session.MarshalState; sealed
-	Skipped      []byte // pq3.Session.MarshalSkipped; sealed
 	StartTime    uint64 // ms
 	SupersededAt uint64 // ms; zero while it is the one to send on
 }
@@ -15,22 +14,9 @@ type Session struct {
 // PutSession stores s, replacing the row with the same device and id.
 func (tx *Tx) PutSession(s Session) error {
 	key := sessionKey(s.Device, s.ID)
-	_, err := tx.exec("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device, id) DO UPDATE SET"+
-		" state = excluded.state, skipped = excluded.skipped, start_time = excluded.start_time, superseded = excluded.superseded",
-		s.Device[:], s.ID[:], tx.rows.seal("sessions.state", key, s.State), tx.rows.seal("sessions.skipped", key, s.Skipped),
-		s.StartTime, s.SupersededAt)
-	return err
-}
-
-// PutSessionState replaces the state alone and leaves the skipped keys, which
-// can be large and do not change when a message is sent. A session that does
-// not exist gives ErrNotFound.
-func (tx *Tx) PutSessionState(device account.DeviceID, id [8]byte, state []byte) error {
-	n, err := tx.exec("UPDATE sessions SET state = ? WHERE device = ? AND id = ?",
-		tx.rows.seal("sessions.state", sessionKey(device, id), state), device[:], id[:])
-	if err == nil && n == 0 {
-		err = ErrNotFound
-	}
+	_, err := tx.exec("INSERT INTO sessions VALUES (?, ?, ?, ?, ?) ON CONFLICT (device, id) DO UPDATE SET"+
+		" state = excluded.state, start_time = excluded.start_time, superseded = excluded.superseded",
+		s.Device[:], s.ID[:], tx.rows.seal("sessions.state", key, s.State), s.StartTime, s.SupersededAt)
 	return err
 }
 
@@ -57,21 +43,17 @@ func (tx *Tx) DeleteSuperseded(cutoff uint64) (int, error) {
 	return tx.exec("DELETE FROM sessions WHERE superseded > 0 AND superseded < ?", cutoff)
 }
 
-const selectSessions = "SELECT device, id, state, skipped, start_time, superseded FROM sessions"
+const selectSessions = "SELECT device, id, state, start_time, superseded FROM sessions"
 
 // sessionKey is the primary key of a session as the sealed columns are bound
 // to it.
 func sessionKey(device account.DeviceID, id [8]byte) []byte { return append(device[:], id[:]...) }
 
 func (tx *Tx) scanSession(row scanner) (s Session, err error) {
-	var state, skipped []byte
-	if err := row.Scan(fixed(s.Device[:]), fixed(s.ID[:]), &state, &skipped, &s.StartTime, &s.SupersededAt); err != nil {
+	var state []byte
+	if err := row.Scan(fixed(s.Device[:]), fixed(s.ID[:]), &state, &s.StartTime, &s.SupersededAt); err != nil {
 		return Session{}, err
 	}
-	key := sessionKey(s.Device, s.ID)
-	if s.State, err = tx.rows.open("sessions.state", key, state); err != nil {
-		return Session{}, err
-	}
-	s.Skipped, err = tx.rows.open("sessions.skipped", key, skipped)
+	s.State, err = tx.rows.open("sessions.state", sessionKey(s.Device, s.ID), state)
 	return s, err
 }
