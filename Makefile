@@ -26,7 +26,8 @@ lint: ## format, vet, static analysis, schema, and the rules of internal/arch
 
 .PHONY: bench
 bench: ## benchmarks of the core, with allocations
-	go test -run '^$$' -bench . -benchmem ./pq3/... ./account/... ./content/...
+	go test ./bench -run Ratios -ratios -count 1 -v
+	go test -run '^$$' -bench . -benchmem ./bench ./pq3/... ./account/... ./content/...
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for TIME=30s each, or one: T=pq3/FuzzOpen

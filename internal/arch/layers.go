@@ -56,6 +56,7 @@ var forTests = []layer{
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "e2e", why: "stories over the built binaries"},
+	{pkg: "bench", why: "the core beside the primitives it needs"},
 }
 
 // neverReach are packages whose whole import graph is barred from some other.
