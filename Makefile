@@ -25,8 +25,8 @@ lint: ## format, vet, static analysis, schema, and the rules of internal/arch
 	go test ./internal/arch
 
 .PHONY: bench
-bench: ## benchmarks of the core, with allocations
-	go test ./bench -run Ratios -ratios -count 1 -v
+bench: ## the core beside its floor; the figures go into the documents
+	go test ./bench -run Ratios -ratios -write -count 1 -v
 	go test -run '^$$' -bench . -benchmem ./bench ./pq3/... ./account/... ./content/...
 
 .PHONY: fuzz

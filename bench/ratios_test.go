@@ -3,7 +3,6 @@ package bench
 import (
 	"cmp"
 	"flag"
-	"fmt"
 	"runtime"
 	"slices"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 
 var (
 	ratios = flag.Bool("ratios", false, "measure, and print the table")
+	write  = flag.Bool("write", false, "with -ratios: keep the figures, and put them into the documents")
 	rounds = flag.Int("rounds", 21, "how often each row is measured, ours and floor in turn")
 )
 
@@ -31,17 +31,23 @@ type measured struct {
 // so that none of them rots. It asserts no time: machines differ and are busy.
 func TestRatios(t *testing.T) {
 	t.Log("µs of CPU, allocations and bytes an operation; the ratio is the middle of the ratios of neighbours")
+	var all results
 	for _, suite := range suites {
-		table(t, suite.String()+" beside its floor", allRows(suite))
+		t.Log(suite.String() + " beside its floor")
+		all.add(suite.String(), run(t, allRows(suite)))
 	}
-	table(t, "PQ3A (left) beside PQ3, ordinary messages", suiteRows())
+	t.Log("PQ3A (left) beside PQ3, ordinary messages")
+	all.add("PQ3A/PQ3", run(t, suiteRows()))
+	if *ratios && *write {
+		all.write(t)
+	}
 }
 
-func table(t *testing.T, title string, rows []row) {
-	t.Log(title)
+func run(t *testing.T, rows []row) (outcomes []outcome) {
 	for _, r := range rows {
 		if *ratios {
-			t.Log(line(r.measure()))
+			outcomes = append(outcomes, r.measure())
+			t.Log(outcomes[len(outcomes)-1].line())
 			continue
 		}
 		r.ours()
@@ -49,6 +55,7 @@ func table(t *testing.T, title string, rows []row) {
 			r.floor()
 		}
 	}
+	return outcomes
 }
 
 // suiteRows hold the suites against each other: what tag and post-quantum
@@ -64,31 +71,11 @@ func suiteRows() (rows []row) {
 	return rows
 }
 
-func line(r row, ours, floor measured, ratio float64) string {
-	text := fmt.Sprintf("%-38s %8.1f  %5d allocs %7d B", r.name, micros(ours.cpu), ours.allocs, ours.bytes)
-	if r.floor == nil {
-		return text
-	}
-	text += fmt.Sprintf(" | floor %8.1f  %5d allocs %7d B | %5.2f", micros(floor.cpu), floor.allocs, floor.bytes, ratio)
-	if r.most != 0 && ratio > r.most {
-		text += fmt.Sprintf("  above %.2f", r.most)
-	}
-	return text
-}
-
-// compareSuites prints what the additions of PQ3A cost on ordinary messages.
-func compareSuites(t *testing.T, middle map[account.Suite]map[string]measured) {
-	t.Log("PQ3A over PQ3, ordinary messages")
-	for _, r := range slices.Concat(streamRows(account.PQ3A, 100), turnRows(account.PQ3A, 100)[:2], streamRows(account.PQ3A, 4096)) {
-		t.Logf("%-38s %5.2f", r.name, float64(middle[account.PQ3A][r.name].cpu)/float64(middle[account.PQ3][r.name].cpu))
-	}
-}
-
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 // measure runs both sides in turn and takes the middle of each and of the
 // ratios of neighbours, so that a slow moment of the machine hits both.
-func (r row) measure() (same row, ours, floor measured, ratio float64) {
+func (r row) measure() outcome {
 	n, m := repetitions(r.ours), repetitions(r.floor)
 	var a, b []measured
 	var quotients []float64
@@ -98,7 +85,7 @@ func (r row) measure() (same row, ours, floor measured, ratio float64) {
 		quotients = append(quotients, float64(x.cpu)/float64(max(1, y.cpu)))
 	}
 	slices.Sort(quotients)
-	return r, median(a), median(b), quotients[len(quotients)/2]
+	return r.outcome(median(a), median(b), quotients[len(quotients)/2])
 }
 
 func median(all []measured) measured {
