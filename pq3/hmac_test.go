@@ -2,6 +2,7 @@ package pq3
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha512"
@@ -54,8 +55,12 @@ func wantExpanded(t *testing.T, got, key []byte, info string) {
 	}
 }
 
-// TestRatchetStepsAllocateNothing: key material stays on the stack.
+// TestRatchetStepsAllocateNothing: key material stays on the stack, except in
+// FIPS mode, where the module computes the whole HMAC.
 func TestRatchetStepsAllocateNothing(t *testing.T) {
+	if fips140.Enabled() {
+		return
+	}
 	ck := chainKey{}
 	if n := testing.AllocsPerRun(100, func() { _, ck = ck.step() }); n != 0 {
 		t.Errorf("a chain step allocates %v times", n)
