@@ -14,7 +14,7 @@ import (
 )
 
 // A session is stored in two parts, so that the part which every message
-// rewrites stays small: the state, and the skipped keys (skipped.go), which
+// rewrites stays small: the state, and the skipped keys (skippedrows.go), which
 // change only when messages are overtaken. Both must be written in one
 // transaction. SPEC §10.1.
 
