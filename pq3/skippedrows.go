@@ -17,7 +17,9 @@ type SkippedRow struct {
 }
 
 func (b skippedBlock) row() (row SkippedRow) {
-	secret.Do(func() { row = SkippedRow{ID: b.id(), Keys: b.appendTo(make([]byte, 0, blockHeader+len(b)*skippedSize))} })
+	secret.Do(func() {
+		row = SkippedRow{ID: b.id(), Keys: b.appendTo(make([]byte, 0, blockHeader+len(b)*skippedSize))}
+	})
 	return row
 }
 
