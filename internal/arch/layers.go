@@ -55,6 +55,7 @@ var forTests = []layer{
 	{pkg: "pq3/pq3test", why: "deterministic entropy and scenario runner"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
+	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "e2e", why: "stories over the built binaries"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
 }
