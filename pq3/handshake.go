@@ -178,9 +178,6 @@ func Accept(me *Identity, peer account.Party, m *Message, o AcceptOptions, now t
 	if err != nil {
 		return nil, err
 	}
-	if m.epoch != 0 {
-		return nil, reject.New("V-68", ErrSessionUnknown, "not a session start")
-	}
 	l, err := openLink(me, peer, m)
 	if err != nil {
 		return nil, err
@@ -188,6 +185,9 @@ func Accept(me *Identity, peer account.Party, m *Message, o AcceptOptions, now t
 	c := m.covered(l.incoming)
 	if err := l.verify(m, c); err != nil {
 		return nil, err
+	}
+	if m.epoch != 0 {
+		return nil, reject.New("V-68", ErrSessionUnknown, "not a session start")
 	}
 	if m.LacksObjects() {
 		return nil, reject.New("V-56", ErrObjectsMissing, "the start travels on another message")
