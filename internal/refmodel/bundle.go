@@ -67,9 +67,9 @@ func (b *Bundle) Marshal() []byte {
 
 // check is what a sender asks of a bundle besides its form. SPEC §5.1.
 func (b *Bundle) check(owner *Device, now uint64) {
-	require(b.covers(now), "V-15")
 	require(owner.lists(b.Suite), "V-16")
 	require(owner.verifiesHybrid(b.signed(owner), b.Signature, "posthorn/bundle/v1"), "V-17")
+	require(b.covers(now), "V-15")
 }
 
 // covers reports whether a time lies in the validity, give or take five

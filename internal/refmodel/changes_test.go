@@ -57,6 +57,9 @@ var changes = []func(*refmodel.Message){
 	func(m *refmodel.Message) { // leaves the objects out, and names them
 		m.Flags, m.Objects = m.Flags&7, refmodel.Objects{}
 	},
+	func(m *refmodel.Message) { // and is too long to leave them out
+		m.Flags, m.Objects, m.Ciphertext = m.Flags&7, refmodel.Objects{}, resized(m.Ciphertext, 4096)
+	},
 	func(m *refmodel.Message) { m.Flags |= 4 },
 	func(m *refmodel.Message) { m.SID = flipped(m.SID, 7) },
 	func(m *refmodel.Message) { m.Epoch++ },
@@ -113,9 +116,9 @@ var frames = []func([]byte) []byte{
 	func(f []byte) []byte { return flipped(f, 3) },
 	func(f []byte) []byte { return resized(f, 136) },
 	func(f []byte) []byte { return bytes.Repeat([]byte{0xff}, len(f)) },
-	func(f []byte) []byte { return make([]byte, len(f)) },
-	func(f []byte) []byte { return append([]byte{0, 0, 0, 124}, f[4:]...) },
 	func(f []byte) []byte { return append([]byte{0, 0, 0, 125}, f[4:]...) },
+	func(f []byte) []byte { return append([]byte{0, 0, 0, 124}, f[4:]...) }, // its zeros are text: well formed
+	func(f []byte) []byte { return make([]byte, len(f)) },                   // an empty text: well formed
 }
 
 // shift moves the time of a start.

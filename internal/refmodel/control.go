@@ -24,7 +24,9 @@ func SealControl(me *Own, peer *Device, kind byte, about *Message, now uint64, r
 		Type: kind, SID: about.SID, Epoch: about.Epoch, N: about.N,
 		Hash: sha384(about.Bytes()), Time: now, Nonce: draw(read, 16),
 	}
-	context := dst(chosenSuite(&me.Device, peer), &me.Device, peer)
+	suite := chosenSuite(&me.Device, peer)
+	require(suite != 0, "V-36")
+	context := dst(suite, &me.Device, peer)
 	return cat(c.head(), me.signHybrid(controlSigned(context, c.head()), "posthorn/ctl/v1")), nil
 }
 
@@ -36,7 +38,9 @@ func OpenControl(me *Own, peer *Device, wire []byte, now uint64) (c *Control, er
 	require(r.u8() == 0x81, "V-62")
 	c = &Control{Type: r.u8(), SID: r.take(8), Epoch: r.u32(), N: r.u32(), Hash: r.take(48), Time: r.u64(), Nonce: r.take(16)}
 	require(c.Type == 1 || c.Type == 2, "V-62")
-	context := dst(chosenSuite(&me.Device, peer), peer, &me.Device)
+	suite := chosenSuite(&me.Device, peer)
+	require(suite != 0, "V-36")
+	context := dst(suite, peer, &me.Device)
 	require(peer.verifiesHybrid(controlSigned(context, c.head()), r.take(3373), "posthorn/ctl/v1"), "V-63")
 	require(c.Time <= now+5*minute && now <= c.Time+24*hour, "V-64")
 	return c, nil

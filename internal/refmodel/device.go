@@ -38,14 +38,14 @@ func (d *Device) lists(suite byte) bool {
 	return false
 }
 
-// chosenSuite is the one suite of two devices. SPEC §4.4.
+// chosenSuite is the one suite of two devices, or 0. SPEC §4.4.
 func chosenSuite(a, b *Device) byte {
 	for _, suite := range []byte{PQ3A, PQ3} {
 		if a.lists(suite) && b.lists(suite) {
 			return suite
 		}
 	}
-	panic(Refusal("V-08"))
+	return 0
 }
 
 // keyDigest is digest(key) of SPEC §3.6.

@@ -71,32 +71,32 @@ func (s *Session) Deviating(d Deviation) *Session {
 	return next
 }
 
-// Forge changes a message as somebody with the sender's signing keys and none
-// of its session secrets can: with refit, digest, session id and start signature
-// are made to fit again. The proof stays.
-func Forge(sender *Own, receiver *Device, m *Message, refit bool, change func(*Message)) []byte {
-	forged := *m
-	change(&forged)
-	context := dst(forged.Version, &sender.Device, receiver)
-	if refit {
-		forged.Refit(sender, receiver)
-	}
-	forged.Signature = signECDSA(sender.Scalar, forged.covered(context, forged.Proof))
-	return forged.Bytes()
-}
+// Refit says what a forger makes fit its changed message again.
+type Refit struct{ SID, PQSig, Odig bool }
 
-// Refit makes session id, start signature and digest fit the other fields.
-func (m *Message) Refit(sender *Own, receiver *Device) {
+// Apply makes the chosen fields fit the others.
+func (r Refit) Apply(m *Message, sender *Own, receiver *Device) {
 	context := dst(m.Version, &sender.Device, receiver)
-	if m.PreKeyHash != nil {
+	if r.SID && m.PreKeyHash != nil {
 		m.SID = sessionID(m.PreKeyHash, m.ECDHPK, m.KEMCT)
 	}
-	if m.PQSig != nil {
+	if r.PQSig && m.PQSig != nil {
 		m.PQSig = sender.signMLDSA(startSigned(context, m.SID, m.ECDHPK, m.Objects), "posthorn/pq3a/start/v1")
 	}
-	if m.carries() {
+	if r.Odig && m.carries() {
 		m.Odig = objectsHash(context, m.SID, m.Epoch, m.ECDHPK, m.Objects)[:8]
 	}
+}
+
+// Forge changes a message as somebody with the sender's signing keys and none
+// of its session secrets can. The proof stays.
+func Forge(sender *Own, receiver *Device, m *Message, refit Refit, change func(*Message)) []byte {
+	forged := *m
+	change(&forged)
+	refit.Apply(&forged, sender, receiver)
+	context := dst(forged.Version, &sender.Device, receiver)
+	forged.Signature = signECDSA(sender.Scalar, forged.covered(context, forged.Proof))
+	return forged.Bytes()
 }
 
 // HighS replaces s of a signature by N − s, which verifies as well. SPEC §3.6.

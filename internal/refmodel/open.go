@@ -49,20 +49,29 @@ func (s *Session) place(now uint64, m *Message) {
 	switch {
 	case mine:
 		require(false, "V-46")
-	case s.receiving != nil && (m.Epoch < s.receiving.epoch || m.Epoch == s.receiving.epoch && m.N < s.receiving.next):
-		_, kept := s.aside[at]
-		require(kept, "V-48")
-		if s.me.Flaw != SkippedKeptAfterUse {
-			delete(s.aside, at)
-		}
+	case s.receiving != nil && m.Epoch < s.receiving.epoch:
+		s.takeSkipped(at)
 	case s.receiving != nil && m.Epoch == s.receiving.epoch:
 		s.agreesWithChain(m)
+		if m.N < s.receiving.next {
+			s.takeSkipped(at)
+			return
+		}
 		s.pass(now, m.N)
 		s.receiving.next = m.N + 1
 	case m.Epoch == s.Epoch+1 && s.sending != nil:
 		s.follow(now, m)
 	default:
 		require(false, "V-47")
+	}
+}
+
+// takeSkipped takes the key of a passed position, once. SPEC §7.2.
+func (s *Session) takeSkipped(at position) {
+	_, kept := s.aside[at]
+	require(kept, "V-48")
+	if s.me.Flaw != SkippedKeptAfterUse {
+		delete(s.aside, at)
 	}
 }
 

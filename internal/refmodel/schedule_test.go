@@ -37,7 +37,15 @@ const (
 	opCount
 )
 
-var suiteChoices = [][]account.Suite{{account.PQ3}, {account.PQ3A}, {account.PQ3, account.PQ3A}}
+// suiteChoices are the suites that Alice's and Bob's records list. The last two
+// pairs are at odds: a bundle of the wrong suite, and no suite in common.
+var suiteChoices = [][2][]account.Suite{
+	{{account.PQ3}, {account.PQ3}},
+	{{account.PQ3A}, {account.PQ3A}},
+	{{account.PQ3, account.PQ3A}, {account.PQ3, account.PQ3A}},
+	{{account.PQ3}, {account.PQ3, account.PQ3A}},
+	{{account.PQ3}, {account.PQ3A}},
+}
 
 const (
 	second uint64 = 1000
@@ -61,14 +69,15 @@ var steps = []uint64{
 	14 * day, 14*day + 1, 30 * day, 30*day + 5*minute, 30*day + 5*minute + 1,
 }
 
-// play runs a schedule on two worlds' worth of implementations.
-func play(schedule []byte, at [2]int, flaw refmodel.Flaw) (*world, error) {
+// play runs a schedule until its end, a difference, or its budget of messages.
+func play(schedule []byte, at [2]int, flaw refmodel.Flaw, budget int) (*world, error) {
 	head := append(slices.Clone(schedule[:min(2, len(schedule))]), 0, 0)
 	policy := policies[int(head[1])%4]
-	w, err := newWorld(at, flaw, policy, suiteChoices[int(head[0])%len(suiteChoices)]...)
+	w, err := newWorld(at, flaw, policy, suiteChoices[int(head[0])%len(suiteChoices)])
 	if err != nil {
 		return w, err
 	}
+	w.budget = budget
 	for i := 2; i+3 <= len(schedule); i += 3 {
 		if err := w.step(int(schedule[i])%opCount, int(schedule[i+1]), int(schedule[i+2])); err != nil {
 			return w, err
@@ -85,7 +94,7 @@ func (w *world) step(op, x, y int) error {
 	case opBurst:
 		return w.burst(who, y)
 	case opDeliver, opDrop:
-		return w.network(op, x)
+		return w.network(op, x, y)
 	case opFlush:
 		return w.deliverAll(who == 1)
 	case opReplay, opFlip, opCut, opForge:
@@ -93,8 +102,7 @@ func (w *world) step(op, x, y int) error {
 	case opDeviate, opFrame, opFlaw:
 		return w.betray(op, x, y)
 	case opWait:
-		w.now += steps[x%len(steps)]
-		return nil
+		return w.wait(steps[x%len(steps)])
 	case opRotate:
 		return w.rotate(who)
 	case opErase:
@@ -111,6 +119,17 @@ func (w *world) step(op, x, y int) error {
 		return w.talk(x)
 	}
 	return w.nearLimit(who, y)
+}
+
+// wait lets time pass, and looks at what that does to the sessions.
+func (w *world) wait(ms uint64) error {
+	w.now += ms
+	for who := range w.ends {
+		if _, err := w.agreed(who, "waits", func(side) outcome { return outcome{} }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // burst sends texts that nobody receives yet.
@@ -138,11 +157,15 @@ func (w *world) talk(times int) error {
 	return nil
 }
 
-func (w *world) network(op, x int) error {
+func (w *world) network(op, x, y int) error {
 	if len(w.way) == 0 {
 		return nil
 	}
-	l := w.take(x % len(w.way))
+	i := x % len(w.way)
+	if y&1 == 1 {
+		i = len(w.way) - 1 - i
+	}
+	l := w.take(i)
 	if op == opDrop {
 		w.old = append(w.old, l)
 		return nil
@@ -152,7 +175,7 @@ func (w *world) network(op, x int) error {
 
 // attack delivers what somebody without session secrets can make of a letter.
 func (w *world) attack(op, x, y int) error {
-	l, ok := w.any(y & 127)
+	l, ok := w.any(y & 31)
 	if op == opReplay {
 		l, ok = w.any(x<<8 | y)
 	}
@@ -173,12 +196,12 @@ func (w *world) attack(op, x, y int) error {
 			wire = append(wire, make([]byte, 2*x)...)
 		}
 	case opForge:
-		wire = w.forge(wire, l.to, x, y&128 != 0)
+		wire = w.forge(wire, l.to, x, refit(y>>5))
 	}
 	return w.deliver(letter{l.to, wire})
 }
 
-func (w *world) forge(wire []byte, to, change int, refit bool) []byte {
+func (w *world) forge(wire []byte, to, change int, fit refmodel.Refit) []byte {
 	m, err := refmodel.Parse(wire)
 	if err != nil {
 		return wire
@@ -187,26 +210,34 @@ func (w *world) forge(wire []byte, to, change int, refit bool) []byte {
 		m.Signature = refmodel.HighS(m.Signature)
 		return m.Bytes()
 	}
-	return refmodel.Forge(w.owns[1-to], &w.owns[to].Device, m, refit, changes[change%(len(changes)+1)])
+	return refmodel.Forge(w.owns[1-to], &w.owns[to].Device, m, fit, changes[change%(len(changes)+1)])
+}
+
+// refit reads three bits.
+func refit(bits int) refmodel.Refit {
+	return refmodel.Refit{SID: bits&1 != 0, PQSig: bits&2 != 0, Odig: bits&4 != 0}
 }
 
 // betray delivers what somebody with a copy of the sender's state can seal.
 func (w *world) betray(op, x, y int) error {
 	who := y & 1
-	wish := refmodel.Wish{Advertise: y&4 != 0, Objects: y&8 != 0}
 	var d refmodel.Deviation
 	switch op {
 	case opDeviate:
 		d.Message = func(m *refmodel.Message) {
 			changes[x%len(changes)](m)
-			if y&2 != 0 {
-				m.Refit(w.owns[who], &w.owns[1-who].Device)
-			}
+			refit(y>>3).Apply(m, w.owns[who], &w.owns[1-who].Device)
 		}
 	case opFrame:
 		d.Frame = frames[x%len(frames)]
 	case opFlaw:
 		d.Flaw = refmodel.Flaws()[x%len(refmodel.Flaws())]
+	}
+	wish := refmodel.Wish{Advertise: y&2 != 0, Objects: y&4 != 0}
+	if y&128 != 0 {
+		for _, s := range w.ends[1-who].sides {
+			defer s.mark()()
+		}
 	}
 	return w.deviate(who, d, wish, "against the rules")
 }

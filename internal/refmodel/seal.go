@@ -10,7 +10,6 @@ func (s *Session) Seal(read Read, now uint64, plaintext, authData []byte, wish W
 	defer caught(&err)
 	s.requireSendable(now)
 	require(len(authData) <= 1024, "V-58")
-	require(s.lengthOf(now, len(plaintext), len(authData), wish) <= 131072, "V-58")
 	next = s.copy()
 	if next.sending == nil {
 		next.openEpoch(read, now, wish.Advertise)
@@ -18,7 +17,9 @@ func (s *Session) Seal(read Read, now uint64, plaintext, authData []byte, wish W
 		next.counted()
 	}
 	m, key := next.compose(plaintext, authData, wish.Objects)
-	return next, next.protect(m, key), nil
+	message = next.protect(m, key)
+	require(len(message) <= 131072, "V-58")
+	return next, message, nil
 }
 
 // compose takes the next position and fills in all but proof and signature.
@@ -49,40 +50,6 @@ func (s *Session) protect(m *Message, key []byte) []byte {
 	m.Proof = proofOf(m.Version, key, covered, s.me.Flaw)
 	m.Signature = signECDSA(s.me.Scalar, covered(m.Proof))
 	return m.Bytes()
-}
-
-// lengthOf is the length that a message will have. SPEC §9.1, §9.5 step 1.
-func (s *Session) lengthOf(now uint64, plaintext, authData int, wish Wish) int {
-	ciphertext := P(4 + plaintext)
-	flags, n, start := byte(0), uint32(0), Objects{}
-	if s.sending != nil {
-		flags, n, start = s.sending.flags, s.sending.next, s.sending.objects
-	} else {
-		if s.receiving.kemPK != nil {
-			flags |= hasKEMCT
-		}
-		if s.advertises(now, wish.Advertise) {
-			flags |= hasKEMPK
-		}
-	}
-	length := 156 + authData + ciphertext
-	if flags == 0 {
-		return length
-	}
-	length += 8
-	if !paced(n, s.me.Flaw) && ciphertext < 4096 && !wish.Objects {
-		return length
-	}
-	if flags&hasKEMPK != 0 {
-		length += 1184
-	}
-	if flags&hasStart != 0 {
-		return length + 1568 + 48 + 8 + len(start.PQSig)
-	}
-	if flags&hasKEMCT != 0 {
-		length += 1088
-	}
-	return length
 }
 
 // advertises is the rule of SPEC §8.3 for the epoch that comes next: after the

@@ -28,18 +28,32 @@ type order struct {
 }
 
 // side is one implementation of one end with its whole memory. Both sides of an
-// end draw from equal entropy.
+// end draw from equal entropy, a new stream for each operation: what a refused
+// operation drew is lost, and SPEC does not say how much that is.
 type side interface {
+	// draw gives the entropy of the next operation, drawn what comes next in it.
+	draw(seed string)
+	drawn() string
 	rotate(now uint64) (bundle []byte)
 	eraseOldestPrekey()
-	addStart(bundle []byte, device [32]byte, at uint64)
+	addStarts(count int, bundle []byte, at uint64) // of a stranger
 	send(order) outcome
+	insist(now uint64) outcome // seals on the session there is, whatever its state
 	receive(now uint64, wire []byte) outcome
 	control(now uint64, about []byte, kind byte) outcome
 	openControl(now uint64, wire []byte) outcome
 	restart(policy refmodel.Policy) outcome
+	mark() (back func()) // back forgets all that was opened since
 	observe(now uint64) string
 }
+
+// party is a device that a seed determines, and the suites that it lists.
+type party struct {
+	seed   string
+	suites []account.Suite
+}
+
+func (p party) identity() *pq3.Identity { return pq3test.NewIdentity(p.seed, p.suites...) }
 
 func instant(ms uint64) time.Time { return time.UnixMilli(int64(ms)) }
 
@@ -56,6 +70,14 @@ func refusal(err error) outcome {
 	panic(fmt.Sprintf("an error that is no refusal: %v", err))
 }
 
+// nextBytes shows where an entropy stream is: implementations that have drawn
+// differently show it.
+func nextBytes(ent *pq3test.Entropy) string {
+	var next [4]byte
+	ent.Read(next[:])
+	return fmt.Sprintf("next entropy %x", next)
+}
+
 // realSide is package pq3.
 type realSide struct {
 	*pq3.Identity
@@ -68,11 +90,10 @@ type realSide struct {
 	replays  *pq3test.ReplayLog
 }
 
-func newRealSide(seed, peer string, policy refmodel.Policy, suites ...account.Suite) *realSide {
+func newRealSide(own, peer party, policy refmodel.Policy) *realSide {
 	return &realSide{
-		Identity: pq3test.NewIdentity(seed, suites...), peer: pq3test.NewIdentity(peer, suites...).Party(),
-		policy: realPolicy(policy), ent: pq3test.NewEntropy("run of " + seed),
-		prekeys: pq3test.PrekeyMap{}, replays: &pq3test.ReplayLog{},
+		Identity: own.identity(), peer: peer.identity().Party(),
+		policy: realPolicy(policy), prekeys: pq3test.PrekeyMap{}, replays: &pq3test.ReplayLog{},
 	}
 }
 
@@ -82,6 +103,9 @@ func realPolicy(p refmodel.Policy) pq3.Policy {
 		Every:         time.Duration(p.Every) * time.Millisecond, Hard: time.Duration(p.Hard) * time.Millisecond,
 	}
 }
+
+func (r *realSide) draw(seed string) { r.ent = pq3test.NewEntropy(seed) }
+func (r *realSide) drawn() string    { return nextBytes(r.ent) }
 
 func (r *realSide) rotate(now uint64) []byte {
 	suites := r.Party().Device.Suites
@@ -101,12 +125,14 @@ func (r *realSide) eraseOldestPrekey() {
 	}
 }
 
-func (r *realSide) addStart(bundle []byte, device [32]byte, at uint64) {
+func (r *realSide) addStarts(count int, bundle []byte, at uint64) {
 	b, err := account.ParseBundle(bundle)
 	if err != nil {
 		panic(err)
 	}
-	r.replays.Add(&pq3.Accepted{Bundle: b.Hash()}, device, instant(at))
+	for range count {
+		r.replays.Add(&pq3.Accepted{Bundle: b.Hash()}, account.DeviceID{}, instant(at))
+	}
 }
 
 func (r *realSide) send(o order) outcome {
@@ -122,6 +148,15 @@ func (r *realSide) send(o order) outcome {
 		}
 	}
 	next, wire, err := s.SealWith(r.ent, instant(o.now), o.text, o.associated, o.force)
+	if err != nil {
+		return refusal(err)
+	}
+	r.sessions, _ = r.sessions.With(next)
+	return outcome{bytes: string(wire)}
+}
+
+func (r *realSide) insist(now uint64) outcome {
+	next, wire, err := r.sessions.Sending().Seal(r.ent, instant(now), nil, nil)
 	if err != nil {
 		return refusal(err)
 	}
@@ -170,7 +205,7 @@ func (r *realSide) openControl(now uint64, wire []byte) outcome {
 	if err != nil {
 		return refusal(err)
 	}
-	return outcome{bytes: fmt.Sprintf("%d %x %d %d %x %d %x", c.Type, c.Session, c.Epoch, c.Index, c.Message, c.Time, c.Nonce)}
+	return outcome{bytes: fmt.Sprintf("%d %x %d %d %x %d %x", c.Type, c.Session[:], c.Epoch, c.Index, c.Message, c.Time, c.Nonce)}
 }
 
 // restart reads every session back from its stored form.
@@ -185,6 +220,11 @@ func (r *realSide) restart(policy refmodel.Policy) outcome {
 	}
 	r.policy, r.sessions = realPolicy(policy), restored
 	return outcome{}
+}
+
+func (r *realSide) mark() func() {
+	sessions, replays := r.sessions, *r.replays
+	return func() { r.sessions, *r.replays = sessions, replays }
 }
 
 func (r *realSide) observe(now uint64) (all string) {
@@ -216,21 +256,24 @@ type modelSide struct {
 }
 
 // newOwn makes the device that pq3test.NewIdentity makes from the same seed.
-func newOwn(seed string, suites ...account.Suite) *refmodel.Own {
-	party := pq3test.NewIdentity(seed, suites...).Party()
+func newOwn(p party) *refmodel.Own {
+	party := p.identity().Party()
 	var numbers []byte
 	for _, s := range party.Device.Suites {
 		numbers = append(numbers, byte(s))
 	}
-	return refmodel.NewOwn(party.Account[:], party.Device.ID[:], numbers, pq3test.NewEntropy("keys of "+seed).Read)
+	return refmodel.NewOwn(party.Account[:], party.Device.ID[:], numbers, pq3test.NewEntropy("keys of "+p.seed).Read)
 }
 
-func newModelSide(seed, peer string, policy refmodel.Policy, suites ...account.Suite) *modelSide {
+func newModelSide(own, peer party, policy refmodel.Policy) *modelSide {
 	return &modelSide{
-		own: newOwn(seed, suites...), peer: &newOwn(peer, suites...).Device, policy: policy,
-		ent: pq3test.NewEntropy("run of " + seed), prekeys: map[string]*refmodel.Prekey{},
+		own: newOwn(own), peer: &newOwn(peer).Device, policy: policy,
+		prekeys: map[string]*refmodel.Prekey{},
 	}
 }
+
+func (m *modelSide) draw(seed string) { m.ent = pq3test.NewEntropy(seed) }
+func (m *modelSide) drawn() string    { return nextBytes(m.ent) }
 
 func (m *modelSide) rotate(now uint64) []byte {
 	suites := m.own.Suites
@@ -248,12 +291,14 @@ func (m *modelSide) eraseOldestPrekey() {
 	}
 }
 
-func (m *modelSide) addStart(bundle []byte, device [32]byte, at uint64) {
+func (m *modelSide) addStarts(count int, bundle []byte, at uint64) {
 	b, err := refmodel.ParseBundle(bundle)
 	if err != nil {
 		panic(err)
 	}
-	m.starts = append(m.starts, refmodel.Start{Bundle: b.Hash(), Device: device[:], At: at})
+	for range count {
+		m.starts = append(m.starts, refmodel.Start{Bundle: b.Hash(), Device: make([]byte, 32), At: at})
+	}
 }
 
 func (m *modelSide) send(o order) outcome {
@@ -283,6 +328,15 @@ func (m *modelSide) sessionFor(o order) (*refmodel.Session, error) {
 		memory.LastStart = max(memory.LastStart, s.StartTime)
 	}
 	return refmodel.Initiate(m.own, m.peer, bundle, m.policy, memory, o.now, m.ent.Read)
+}
+
+func (m *modelSide) insist(now uint64) outcome {
+	next, wire, err := m.sessions[0].Seal(m.ent.Read, now, nil, nil, refmodel.Wish{})
+	if err != nil {
+		return refusal(err)
+	}
+	m.sessions = m.sessions.With(next)
+	return outcome{bytes: string(wire)}
 }
 
 func (m *modelSide) receive(now uint64, wire []byte) outcome {
@@ -338,6 +392,11 @@ func (m *modelSide) restart(policy refmodel.Policy) outcome {
 	}
 	m.policy, m.sessions = policy, restored
 	return outcome{}
+}
+
+func (m *modelSide) mark() func() {
+	sessions, starts := m.sessions, m.starts
+	return func() { m.sessions, m.starts = sessions, starts }
 }
 
 func (m *modelSide) observe(now uint64) (all string) {

@@ -10,10 +10,10 @@ type Memory struct {
 func Initiate(me *Own, peer *Device, b *Bundle, p Policy, memory Memory, now uint64, read Read) (s *Session, err error) {
 	defer caught(&err)
 	p.check()
-	b.check(peer, now)
 	suite := chosenSuite(&me.Device, peer)
 	require(b.Suite == suite, "V-36")
 	require(b.NotBefore >= memory.SeenNotBefore, "V-59")
+	b.check(peer, now)
 	s = &Session{
 		me: me, peer: peer, policy: p, Suite: suite,
 		firstKeys: map[uint32][]byte{}, aside: map[position]uint64{},

@@ -39,6 +39,9 @@ type world struct {
 	texts   map[string]string
 	evil    *pq3test.Entropy
 	owns    [2]*refmodel.Own
+	count   int // of operations
+	budget  int // how many messages may still be sealed
+	sealed  int
 	opened  int
 	refused map[string]int
 }
@@ -54,23 +57,23 @@ var names = [2]string{"alice", "bob"}
 
 // newWorld makes two devices with a bundle each. A flaw is planted in Bob's
 // model and in Alice's.
-func newWorld(at [2]int, flaw refmodel.Flaw, policy refmodel.Policy, suites ...account.Suite) (*world, error) {
+func newWorld(at [2]int, flaw refmodel.Flaw, policy refmodel.Policy, suites [2][]account.Suite) (*world, error) {
 	w := &world{
 		now: uint64(pq3test.Now.UnixMilli()), texts: map[string]string{}, refused: map[string]int{},
 		evil: pq3test.NewEntropy("evil"),
 	}
 	for i, name := range names {
-		peer := names[1-i]
+		own, peer := party{name, suites[i]}, party{names[1-i], suites[1-i]}
 		e := &end{name: name}
 		if at[i] != modelOnly {
-			e.sides = append(e.sides, newRealSide(name, peer, policy, suites...))
+			e.sides = append(e.sides, newRealSide(own, peer, policy))
 		}
 		if at[i] != realOnly {
-			m := newModelSide(name, peer, policy, suites...)
+			m := newModelSide(own, peer, policy)
 			m.own.Flaw = flaw
 			e.sides = append(e.sides, m)
 		}
-		w.ends[i], w.owns[i] = e, newOwn(name, suites...)
+		w.ends[i], w.owns[i] = e, newOwn(own)
 	}
 	for i := range w.ends {
 		if err := w.rotate(i); err != nil {
@@ -84,8 +87,10 @@ func newWorld(at [2]int, flaw refmodel.Flaw, policy refmodel.Policy, suites ...a
 // and what the sessions look like afterwards.
 func (w *world) agreed(who int, what string, do func(side) outcome) (outcome, error) {
 	e := w.ends[who]
+	w.count++
 	var results []outcome
 	for _, s := range e.sides {
+		s.draw(fmt.Sprintf("%s, operation %d", e.name, w.count))
 		results = append(results, do(s))
 	}
 	for _, r := range results[1:] {
@@ -96,6 +101,9 @@ func (w *world) agreed(who int, what string, do func(side) outcome) (outcome, er
 	for _, s := range e.sides[1:] {
 		if one, other := e.sides[0].observe(w.now), s.observe(w.now); one != other {
 			return results[0], &difference{e.name + " after " + what, one, other}
+		}
+		if one, other := e.sides[0].drawn(), s.drawn(); results[0].refused == "" && one != other {
+			return results[0], &difference{e.name + " draws for " + what, one, other}
 		}
 	}
 	if results[0].refused != "" {
@@ -123,12 +131,16 @@ func (e *end) newest(behind int) []byte { return e.bundles[max(0, len(e.bundles)
 
 // send seals a text and puts it on its way.
 func (w *world) send(who int, o order) error {
+	if w.budget--; w.budget < 0 {
+		return nil
+	}
 	o.now = w.now
 	if o.bundle == nil {
 		o.bundle = w.ends[1-who].newest(0)
 	}
 	sealed, err := w.agreed(who, "seals", func(s side) outcome { return s.send(o) })
 	if err == nil && sealed.refused == "" {
+		w.sealed++
 		w.way = append(w.way, letter{1 - who, []byte(sealed.bytes)})
 		w.texts[sealed.bytes] = string(o.text)
 	}
