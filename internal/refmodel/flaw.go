@@ -67,7 +67,7 @@ func (d Deviation) frame(frame []byte) []byte {
 func (s *Session) Deviating(d Deviation) *Session {
 	next, me := s.copy(), *s.me
 	me.Deviation = d
-	next.me = &me
+	next.me, next.ahead = &me, nil
 	return next
 }
 

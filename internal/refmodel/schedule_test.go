@@ -34,6 +34,7 @@ const (
 	opControl        // x bit 0 who, bits 1-2 type; y flipped byte, or none
 	opTalk           // x changes of direction, each delivered at once
 	opLength         // x bit 0 who; y which length near a limit
+	opPrepare        // x who
 	opCount
 )
 
@@ -107,6 +108,9 @@ func (w *world) step(op, x, y int) error {
 		return w.rotate(who)
 	case opErase:
 		_, err := w.agreed(who, "erases", func(s side) outcome { s.eraseOldestPrekey(); return outcome{} })
+		return err
+	case opPrepare:
+		_, err := w.agreed(who, "prepares", func(s side) outcome { s.prepare(); return outcome{} })
 		return err
 	case opRestart:
 		_, err := w.agreed(who, "restarts", func(s side) outcome { return s.restart(policies[y%len(policies)]) })

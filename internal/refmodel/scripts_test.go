@@ -71,6 +71,10 @@ var scripts = []script{
 		op(opBurst, bob, 17), op(opDeliver, 5), op(opDeliver, 2), op(opTalk, 2), op(opFlush, 1), op(opTalk, 3))},
 	{"tail-of-a-chain", 1, do(op(opTalk, 3), op(opBurst, alice, 5), op(opSend, bob, 2), deliverNewest(), op(opSend, alice, 2),
 		deliverNewest(), op(opFlush), op(opTalk, 3))},
+	{"prepared", 1, do(op(opTalk, 2), every(9, func(x byte) []byte {
+		return do(op(opPrepare, alice), op(opPrepare, bob), op(opBurst, x&1, 2), op(opPrepare, 1-(x&1)), op(opFlush),
+			op(opPrepare, 1-(x&1)), op(opRestart, x>>2&1, 1))
+	}), op(opTalk, 3))},
 	{"replayed-starts", 0, do(every(5, func(byte) []byte { return do(op(opStart, alice), op(opFlush)) }),
 		every(5, func(y byte) []byte { return op(opReplay, 0, y) }))},
 	{"objects-late", 1, do(op(opBurst, alice, 9), op(opDeliver, 2), op(opDeliver, 5), op(opFlush), op(opTalk, 3),

@@ -66,20 +66,19 @@ func (s *Session) advertises(now uint64, asked bool) bool {
 // openEpoch makes this device role S of a new epoch. SPEC §8.1.
 func (s *Session) openEpoch(read Read, now uint64, asked bool) {
 	advertise := s.advertises(now, asked)
-	chain := &sendingChain{scalar: newScalar(read), pn: s.lastSent}
+	ahead := s.ahead
+	if ahead == nil {
+		ahead = s.fresh(read)
+	}
+	chain := &sendingChain{scalar: ahead.scalar, pn: s.lastSent, objects: Objects{KEMCT: ahead.ct}}
 	if s.me.Flaw == PreviousUnsaid {
 		chain.pn = 0
 	}
-	answered := s.receiving.kemPK
-	if s.me.Flaw == AnswerUnsaid {
-		answered = nil
-	}
-	var kemSecret []byte
-	if answered != nil {
-		kemSecret, chain.objects.KEMCT = encapsulate768(answered, read)
+	answered, kemSecret := s.receiving.kemPK, ahead.kemSecret
+	if kemSecret != nil {
 		chain.flags |= hasKEMCT
 	}
-	s.receiving.kemPK = nil
+	s.receiving.kemPK, s.ahead = nil, nil
 	old, fresh := s.receiving.ecdhPK, publicX(chain.scalar)
 	if s.me.Flaw == RatchetKeysSwapped {
 		old, fresh = fresh, old
@@ -99,6 +98,24 @@ func (s *Session) openEpoch(read Read, now uint64, asked bool) {
 		chain.flags |= hasKEMPK
 	}
 	s.begin(chain)
+}
+
+// fresh is what points 1 and 2 of SPEC §8.1 draw.
+func (s *Session) fresh(read Read) *ahead {
+	a := &ahead{scalar: newScalar(read)}
+	if s.receiving.kemPK != nil && s.me.Flaw != AnswerUnsaid {
+		a.kemSecret, a.ct = encapsulate768(s.receiving.kemPK, read)
+	}
+	return a
+}
+
+// Prepare draws for the next epoch ahead of time. SPEC §8.1.
+func (s *Session) Prepare(read Read) *Session {
+	next := s.copy()
+	if next.sending == nil && next.ahead == nil {
+		next.ahead = next.fresh(read)
+	}
+	return next
 }
 
 // begin takes role S with a new chain. SPEC §8.1 step 5, §9.3.

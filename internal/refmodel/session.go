@@ -47,6 +47,10 @@ type receivingChain struct {
 	kemPK  []byte // advertised by the peer, not answered yet
 }
 
+// ahead is what a device in role R drew for the epoch that it will open, before
+// it had to. It is not stored. SPEC §8.1.
+type ahead struct{ scalar, kemSecret, ct []byte }
+
 // Session is one end of a session: all of it in one struct, changed in place on
 // a copy. SPEC §2, §10.1.
 type Session struct {
@@ -65,6 +69,7 @@ type Session struct {
 	lastSent  uint32 // length of the previous sending chain
 	sending   *sendingChain
 	receiving *receivingChain
+	ahead     *ahead
 	firstKeys map[uint32][]byte   // first key of each chain of the peer's
 	aside     map[position]uint64 // passed positions and when: the skipped keys
 }
@@ -99,12 +104,12 @@ func (s *Session) OwesAnswer() bool { return s.sending == nil && s.receiving.kem
 // AwaitsAnswer reports whether a key of this device is outstanding. SPEC §8.2.
 func (s *Session) AwaitsAnswer() bool { return s.sending != nil && s.sending.kemSeed != nil }
 
-// Under is the session with another policy. SPEC §8.4.
+// Under is the session after a restart, with another policy. SPEC §8.1, §8.4.
 func (s *Session) Under(p Policy) (next *Session, err error) {
 	defer caught(&err)
 	p.check()
 	next = s.copy()
-	next.policy = p
+	next.policy, next.ahead = p, nil
 	return next, nil
 }
 

@@ -43,6 +43,7 @@ type side interface {
 	control(now uint64, about []byte, kind byte) outcome
 	openControl(now uint64, wire []byte) outcome
 	restart(policy refmodel.Policy) outcome
+	prepare()
 	mark() (back func()) // back forgets all that was opened since
 	observe(now uint64) string
 }
@@ -222,6 +223,18 @@ func (r *realSide) restart(policy refmodel.Policy) outcome {
 	return outcome{}
 }
 
+func (r *realSide) prepare() {
+	s := r.sessions.Sending()
+	if s == nil {
+		return
+	}
+	next, err := s.Prepare(r.ent)
+	if err != nil {
+		panic(err)
+	}
+	r.sessions, _ = r.sessions.With(next)
+}
+
 func (r *realSide) mark() func() {
 	sessions, replays := r.sessions, *r.replays
 	return func() { r.sessions, *r.replays = sessions, replays }
@@ -392,6 +405,12 @@ func (m *modelSide) restart(policy refmodel.Policy) outcome {
 	}
 	m.policy, m.sessions = policy, restored
 	return outcome{}
+}
+
+func (m *modelSide) prepare() {
+	if len(m.sessions) > 0 {
+		m.sessions = m.sessions.With(m.sessions[0].Prepare(m.ent.Read))
+	}
 }
 
 func (m *modelSide) mark() func() {
