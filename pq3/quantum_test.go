@@ -42,6 +42,8 @@ type eavesdropper struct {
 	root, chain    []byte
 	last           []byte // ratchet key of the epoch before
 	advertised     []byte // KEM key of the epoch before
+
+	ecdhSecret, kemSecret []byte // what the last root step took in
 }
 
 // read follows one message, the first of its epoch, and tries to decrypt it.
@@ -72,6 +74,7 @@ func (e *eavesdropper) read(wire []byte) string {
 }
 
 func (e *eavesdropper) step(ecdhSecret, kemSecret []byte, info string) {
+	e.ecdhSecret, e.kemSecret = ecdhSecret, kemSecret
 	x1, _ := hkdf.Extract(sha512.New384, ecdhSecret, e.root)
 	x2, _ := hkdf.Extract(sha512.New384, x1, kemSecret)
 	out, _ := hkdf.Expand(sha512.New384, x2, "rkDerivation-"+info, 64)
