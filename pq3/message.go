@@ -61,6 +61,9 @@ func ParseMessage(b []byte) (*Message, error) {
 	}
 	r.Copy(m.session[:])
 	m.epoch, m.index, m.previous = r.U32(), r.U32(), r.U32()
+	if r.Failed() {
+		return nil, reject.New("V-30", ErrMalformed, "truncated")
+	}
 	if !flagsLegal(m.flags, m.epoch) {
 		return nil, reject.New("V-31", ErrMalformed, "flags")
 	}
