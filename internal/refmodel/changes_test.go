@@ -10,7 +10,7 @@ import (
 // flipped is a changed copy.
 func flipped(b []byte, i int) []byte {
 	out := bytes.Clone(b)
-	if i < len(out) {
+	if i >= 0 && i < len(out) {
 		out[i] ^= 1
 	}
 	return out

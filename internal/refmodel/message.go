@@ -59,9 +59,9 @@ func Parse(b []byte) (m *Message, err error) {
 	m.Ciphertext = r.take(value(r.take(4)))
 	m.Signature = r.take(64)
 	r.end()
-	require(!(len(m.Ciphertext) >= 4096 && m.kinds() != 0 && !m.carries()), "V-32")
 	require(m.N < 500 && m.PN <= 500, "V-33")
 	require(isPaddedLength(len(m.Ciphertext)), "V-34")
+	require(!(len(m.Ciphertext) >= 4096 && m.kinds() != 0 && !m.carries()), "V-32")
 	return m, nil
 }
 

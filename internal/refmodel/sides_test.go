@@ -3,6 +3,7 @@ package refmodel_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -54,7 +55,17 @@ type party struct {
 	suites []account.Suite
 }
 
-func (p party) identity() *pq3.Identity { return pq3test.NewIdentity(p.seed, p.suites...) }
+// identities keeps what pq3test made: keys take longer to make than to use.
+var identities sync.Map
+
+func (p party) identity() *pq3.Identity {
+	name := fmt.Sprint(p)
+	made, known := identities.Load(name)
+	if !known {
+		made, _ = identities.LoadOrStore(name, pq3test.NewIdentity(p.seed, p.suites...))
+	}
+	return made.(*pq3.Identity)
+}
 
 func instant(ms uint64) time.Time { return time.UnixMilli(int64(ms)) }
 

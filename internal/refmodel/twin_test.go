@@ -108,11 +108,17 @@ func TestTwinUnderAnySchedule(t *testing.T) {
 	})
 }
 
-// FuzzTwin plays schedules that the fuzzer writes, 200 messages at most. The
-// seeds are the scripts.
+// A schedule of the fuzzer stays short, so that it plays many.
+const (
+	fuzzedBytes    = 2 + 60*3
+	fuzzedMessages = 100
+)
+
+// FuzzTwin plays schedules that the fuzzer writes. The seeds are the beginnings
+// of the scripts.
 func FuzzTwin(f *testing.F) {
 	f.Fuzz(func(t *testing.T, schedule []byte) {
-		if _, err := play(schedule[:min(len(schedule), 2400)], sideBySide, "", 200); err != nil {
+		if _, err := play(schedule[:min(len(schedule), fuzzedBytes)], sideBySide, "", fuzzedMessages); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -123,7 +129,8 @@ func FuzzTwin(f *testing.F) {
 func TestFuzzSeedsGolden(t *testing.T) {
 	for i, s := range scripts {
 		path := filepath.Join("testdata", "fuzz", "FuzzTwin", s.name)
-		made := fmt.Sprintf("go test fuzz v1\n[]byte(%s)\n", strconv.Quote(string(s.schedule(byte(i%3)))))
+		seed := s.schedule(byte(i % 3))
+		made := fmt.Sprintf("go test fuzz v1\n[]byte(%s)\n", strconv.Quote(string(seed[:min(len(seed), fuzzedBytes)])))
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
