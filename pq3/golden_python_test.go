@@ -38,8 +38,8 @@ func goldenFiles(t *testing.T) []string {
 	return files
 }
 
-// TestPythonRecomputesGoldenSessions runs the script over the committed files.
-func TestPythonRecomputesGoldenSessions(t *testing.T) {
+// TestPythonRecomputesSessions runs the script over the committed files.
+func TestPythonRecomputesSessions(t *testing.T) {
 	report, err := exec.Command(python(t), append([]string{recompute}, goldenFiles(t)...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, report)

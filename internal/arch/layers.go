@@ -53,6 +53,7 @@ var layers = []layer{
 // forTests are packages that only tests import. They may import anything.
 var forTests = []layer{
 	{pkg: "pq3/pq3test", why: "deterministic entropy and scenario runner"},
+	{pkg: "internal/refmodel", why: "a second implementation of SPEC, to compare with pq3"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
