@@ -1,10 +1,13 @@
 package refmodel_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/posthorn/posthorn/internal/refmodel"
 )
+
+var allPairs = flag.Bool("pairs", false, "break every pair of rules, not one in four")
 
 // situations are moments at which the next message of a sender has a different
 // part to play for the receiver.
@@ -35,6 +38,9 @@ func TestPairsOfBrokenRules(t *testing.T) {
 		}
 		for i := range changes {
 			for j := i; j < len(changes); j++ {
+				if !*allPairs && (i+j/2)%4 != 0 {
+					continue
+				}
 				fit := refit(7 * ((i + j) & 1))
 				both := func(m *refmodel.Message) {
 					changes[i](m)
