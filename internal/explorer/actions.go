@@ -16,6 +16,8 @@ const (
 	delivers
 	crashesReceiving // opens and crashes before the result is stored
 	repeats          // delivers a letter again
+	alters           // a forger changes it and signs it again
+	misdirects       // hands a letter to everybody else, under everybody else's name
 	drops
 	renewsBundle
 	erasesBundle
@@ -43,7 +45,7 @@ func (a action) String() string {
 	case sendsForced:
 		return d + " sends a text that advertises a KEM key"
 	case crashesAfterStoring:
-		return d + " seals a text, stores it and crashes"
+		return d + " seals a text and crashes"
 	case transmits:
 		return d + " sends the stored " + a.letter.String()
 	case delivers:
@@ -52,6 +54,10 @@ func (a action) String() string {
 		return d + " crashes while it receives " + a.letter.String()
 	case repeats:
 		return "delivered again: " + a.letter.String()
+	case alters:
+		return "changed and signed again by a forger: " + a.letter.String()
+	case misdirects:
+		return "handed to the wrong devices: " + a.letter.String()
 	case drops:
 		return "lost: " + a.letter.String()
 	case renewsBundle:
@@ -82,6 +88,12 @@ func (l *lab) actions(w *world) (out []action) {
 	for _, p := range w.mail {
 		one := action{device: p.to, letter: p.letter}
 		with := func(v verb) { one.verb = v; out = append(out, one) }
+		if l.Misdirect && p.seen() {
+			with(misdirects)
+		}
+		if l.Forge && l.tagged() && p.at == onTheWay && p.forgedWith == 0 && w.halvesOf(p.from)&halfECDSA != 0 {
+			with(alters)
+		}
 		switch p.at {
 		case stored:
 			one.device = p.from
@@ -180,6 +192,10 @@ func (l *lab) after(w *world, a action) (*world, error) {
 		next.mail = w.mail.with(a.letter, onTheWay)
 	case delivers, crashesReceiving, repeats:
 		return l.afterReceipt(w, a)
+	case alters:
+		return w, l.altered(w, a.letter)
+	case misdirects:
+		return w, l.misdirected(w, a.letter)
 	case drops:
 		next.mail = w.mail.with(a.letter, dropped)
 	case renewsBundle:
@@ -251,6 +267,9 @@ func (l *lab) afterReceipt(w *world, a action) (*world, error) {
 	if out.broken != nil {
 		return nil, out.broken
 	}
+	if out.refusal != nil && out.next != h {
+		return nil, fmt.Errorf("I4: the refusal of %s changes what %s has stored: %w", m, names[m.to], out.refusal)
+	}
 	if a.verb == crashesReceiving {
 		if l.fault == showsBeforeStoring && len(out.read) > 0 {
 			next := *w
@@ -271,6 +290,24 @@ func (l *lab) afterReceipt(w *world, a action) (*world, error) {
 		next.mail = w.mail.with(m, delivered)
 	}
 	return &next, nil
+}
+
+// misdirected hands a letter to every half but the one that it is for. All
+// refuse it and nothing changes.
+func (l *lab) misdirected(w *world, m *letter) error {
+	for _, h := range w.halves {
+		if h == nil || h.me == m.to && h.peer == m.from {
+			continue
+		}
+		out := l.receive(h, arrival{letter: m, at: l.now(w), held: l.held(w, h.me)})
+		if out.broken != nil {
+			return out.broken
+		}
+		if out.refusal == nil || out.next != h {
+			return fmt.Errorf("%s, taken for %s's, is not refused by %s", m, names[h.peer], names[h.me])
+		}
+	}
+	return nil
 }
 
 // afterClock lets the next step of time pass.

@@ -38,6 +38,7 @@ type cast struct {
 	// has. Index bothHalves is the device itself; the others are thieves who
 	// own a part of its key and sign with some other key in the place of the rest.
 	identities [maxDevices][bothHalves + 1]*pq3.Identity
+	keys       [maxDevices]*account.SigningKey
 }
 
 func newCast(suite account.Suite) *cast {
@@ -47,7 +48,8 @@ func newCast(suite account.Suite) *cast {
 		party := account.Party{Account: sha512.Sum384([]byte{byte(person(d))}), Device: &account.Device{
 			Suites: []account.Suite{suite}, CreatedAt: uint64(pq3test.Now.UnixMilli())}}
 		pq3test.NewEntropy("device id of " + names[d]).Read(party.Device.ID[:])
-		party.Device.Key = signingKey(seeds, seeds, bothHalves).Public()
+		c.keys[d] = signingKey(seeds, seeds, bothHalves)
+		party.Device.Key = c.keys[d].Public()
 		for mask := halfECDSA; mask <= bothHalves; mask++ {
 			id, err := pq3.NewIdentity(party, signingKey(seeds, seedsOf("thief of "+names[d]), mask))
 			if err != nil {

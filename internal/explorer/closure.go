@@ -20,7 +20,9 @@ func (l *lab) rules(e *epoch) (out []clause) {
 	// computer, which finds one from its public half.
 	learn(e.dh, e.ratchet)
 	learn(e.dh, e.agreedWith)
-	learn(e.dh, l.able)
+	if l.fault != forgetsQuantumRule {
+		learn(e.dh, l.able)
+	}
 	inputs := []*term{e.dh}
 	// A KEM secret takes the seed; P-256 being broken does not help.
 	if e.kem != nil && !(l.fault == skipsKEMAnswer && e.parent != nil) {
@@ -35,6 +37,9 @@ func (l *lab) rules(e *epoch) (out []clause) {
 	learn(e.chain[0], inputs...)
 	// Root and first chain key are two parts of one output: neither gives the
 	// other. The chain runs forward only.
+	if l.fault == takesRootForChain {
+		learn(e.chain[0], e.root)
+	}
 	for n := range e.messages {
 		learn(e.messages[n], e.chain[n])
 		learn(e.chain[n+1], e.chain[n])

@@ -99,6 +99,9 @@ func (l *lab) settle(h *half) (*half, error) {
 	}
 	l.halves.mu.Lock()
 	defer l.halves.mu.Unlock()
+	if known, ok := l.halves.byKey[h.key]; ok {
+		return known, nil // the other worker was first
+	}
 	l.halves.byKey[h.key] = h
 	return h, nil
 }

@@ -23,6 +23,8 @@ type Scene struct {
 	Kinds   LeakKinds       // which ones
 	Quantum bool            // a quantum computer may appear
 	Forge   bool            // with a leaked identity half: one forged bundle, one forged start
+	// Misdirect hands letters to devices that they are not for.
+	Misdirect bool
 }
 
 // LeakKinds are the kinds of leak that a scene tries, as a mask.
@@ -65,6 +67,9 @@ const (
 	noQuantumClause
 	noKEMKeyClause
 	noRootKeyClause
+	expectsTagOfPQ3
+	forgetsQuantumRule
+	takesRootForChain
 )
 
 // lab is one exploration: the scene, the fault, and everything that states

@@ -194,7 +194,7 @@ func (l *lab) refused(h *half, in arrival, err error) *outcome {
 			out.next = &next
 		}
 	}
-	if m.forgedWith == 0 && !hasLetter(h.received, m) && !l.mayRefuse(h, in) {
+	if m.forgedWith == 0 && m.to == h.me && m.from == h.peer && !hasLetter(h.received, m) && !l.mayRefuse(h, in) {
 		out.broken = fmt.Errorf("a genuine message is refused: %s: %w", m, err)
 	}
 	return out

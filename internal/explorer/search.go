@@ -12,6 +12,7 @@ type Report struct {
 	Scene     string
 	States    int // distinct
 	Depth     int // steps from the beginning to the farthest of them
+	Frontier  int // states found and not yet explored
 	Steps     int // tried, those that lead to known states included
 	RealCalls int // distinct calls of package pq3, each made twice
 	Complete  bool
@@ -37,7 +38,7 @@ func (c *Counterexample) String() string {
 
 // String is the report in one line.
 func (r *Report) String() string {
-	end := "bound reached"
+	end := "up to the bound"
 	if r.Complete {
 		end = "complete"
 	}
@@ -46,9 +47,9 @@ func (r *Report) String() string {
 	if t.allowed > 0 {
 		tight = 100 * float64(t.derivable) / float64(t.allowed)
 	}
-	return fmt.Sprintf("%-20s %8d states, depth %2d, %9d steps, %7d real calls, %s, %.0f s, %.0f states/s; "+
+	return fmt.Sprintf("%-20s %8d states, depth %2d, frontier %7d, %9d steps, %7d real calls, %s, %.0f s, %.0f states/s; "+
 		"%d judgements, %d derivable of %d allowed (%.1f %%); %d thefts read %d; %d talks",
-		r.Scene, r.States, r.Depth, r.Steps, r.RealCalls, end, r.Took.Seconds(), float64(r.States)/max(r.Took.Seconds(), 0.001),
+		r.Scene, r.States, r.Depth, r.Frontier, r.Steps, r.RealCalls, end, r.Took.Seconds(), float64(r.States)/max(r.Took.Seconds(), 0.001),
 		t.letters, t.derivable, t.allowed, tight, t.thefts, t.stolen, t.talks)
 }
 
@@ -114,6 +115,7 @@ func explore(l *lab, most, workers int, progress func(Report)) Report {
 			x.report.Depth++
 		}
 	}
+	x.report.Frontier = 0
 	x.report.Complete = len(x.origins) < most && x.report.Broken == nil
 	x.finish()
 	return x.report
@@ -154,6 +156,7 @@ func (x *search) level(level []node, workers int) (next []node) {
 		if x.progress != nil && time.Since(x.spoke) > 5*time.Second {
 			x.spoke = time.Now()
 			x.finish()
+			x.report.Frontier = len(level) - from - len(part) + len(next)
 			x.progress(x.report)
 		}
 	}
@@ -182,6 +185,7 @@ func (x *search) expand(n node, full bool) (e expansion) {
 		return e
 	}
 	mine := map[digest]struct{}{n.id: {}}
+	terminal := true
 	for i, a := range x.actions(n.world) {
 		e.steps++
 		w, err := x.after(n.world, a)
@@ -192,6 +196,7 @@ func (x *search) expand(n node, full bool) (e expansion) {
 		if w == n.world {
 			continue
 		}
+		terminal = false
 		id := w.hash()
 		if _, known := mine[id]; known {
 			continue
@@ -201,6 +206,10 @@ func (x *search) expand(n node, full bool) (e expansion) {
 			continue // nobody writes to seen while workers run
 		}
 		e.successors = append(e.successors, found{node{world: w, id: id}, uint16(i)})
+	}
+	if terminal {
+		e.sum.talks++
+		e.err = x.talk(n.world)
 	}
 	return e
 }

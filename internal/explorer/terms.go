@@ -96,7 +96,7 @@ type epoch struct {
 func (l *lab) openEpoch(parent *epoch, from, to int, f fields, o *offer, rec *recorder) *epoch {
 	e := &epoch{parent: parent, session: f.session, number: f.epoch, from: from, to: to, opening: f, offer: o,
 		forged: rec.forger || parent != nil && parent.forged,
-		key: digestOf([]byte("epoch"), f.session[:], f.ratchetKey)}
+		key:    digestOf([]byte("epoch"), f.session[:], f.ratchetKey)}
 	l.epochs.mu.Lock()
 	known, ok := l.epochs.byKey[e.key]
 	l.epochs.mu.Unlock()
@@ -120,6 +120,9 @@ func (l *lab) openEpoch(parent *epoch, from, to int, f fields, o *offer, rec *re
 	e.clauses = l.rules(e)
 	l.epochs.mu.Lock()
 	defer l.epochs.mu.Unlock()
+	if known, ok := l.epochs.byKey[e.key]; ok {
+		return known // the other worker was first
+	}
 	l.epochs.byKey[e.key] = e
 	return e
 }
