@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 TIME ?= 30s
+STATES ?= 1000000
 TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -28,6 +29,10 @@ lint: ## format, vet, static analysis, schema, and the rules of internal/arch
 bench: ## the core beside its floor; the figures go into the documents
 	go test ./bench -run Ratios -ratios -write -count 1 -v
 	go test -run '^$$' -bench . -benchmem ./bench ./pq3/... ./account/... ./content/...
+
+.PHONY: explore
+explore: ## explore STATES=1000000 states of the real session code
+	go test ./internal/explorer -run 'TestExplore$$' -count=1 -v -timeout 3h -args -states $(STATES)
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for TIME=30s each, or one: T=pq3/FuzzOpen

@@ -59,6 +59,7 @@ var forTests = []layer{
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "e2e", why: "stories over the built binaries"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
+	{pkg: "internal/explorer", why: "drives the real sessions through every order of events, with deterministic entropy"},
 }
 
 // neverReach are packages whose whole import graph is barred from some other.

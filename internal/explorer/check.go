@@ -54,7 +54,7 @@ func (l *lab) check(w *world, id digest, sum *tally) error {
 
 // How many states share one run of the costly judges.
 const (
-	theftSample = 16
+	theftSample = 32
 	talkSample  = 64
 )
 

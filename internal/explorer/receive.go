@@ -184,6 +184,9 @@ func (h *half) starts0() []acceptedStart { return h.accepted }
 func (l *lab) refused(h *half, in arrival, err error) *outcome {
 	m := in.letter
 	if errors.Is(err, pq3.ErrObjectsMissing) {
+		if i := h.find(m); i >= 0 && h.shades[i].place(m, in.at) != waits || i < 0 && m.parsed.IsStart() {
+			return failed("%s has all that %s needs and still waits", names[h.me], m)
+		}
 		return &outcome{next: h, waits: true}
 	}
 	out := &outcome{next: h, refusal: err}

@@ -55,15 +55,16 @@ func (in sealing) name() string {
 }
 
 // sealNow seals from the live sessions and again from those that a restart
-// brings back; both must give the same bytes.
+// brings back, with the next epoch prepared ahead of time; both must give the
+// same bytes.
 func (l *lab) sealNow(h *half, in sealing) *outcome {
 	before := h.stored()
-	live := l.trySeal(h, h.sessions, in)
+	live := l.trySeal(h, h.sessions, in, false)
 	again, err := l.restored(h)
 	if err != nil {
 		return failed("a restart of %s fails: %w", names[h.me], err)
 	}
-	second := l.trySeal(h, again, in)
+	second := l.trySeal(h, again, in, true)
 	if live.print() != second.print() {
 		return failed("%s seals other bytes after a restart", names[h.me])
 	}
@@ -94,7 +95,7 @@ func (s sealed) print() string {
 
 func fingerprintOf(s *pq3.Session) string { return string(fingerprint(pq3.Sessions{s})) }
 
-func (l *lab) trySeal(h *half, sessions pq3.Sessions, in sealing) (out sealed) {
+func (l *lab) trySeal(h *half, sessions pq3.Sessions, in sealing, prepare bool) (out sealed) {
 	out.rec = newRecorder(fmt.Sprintf("seal %x %s", h.key, in.name()))
 	current := sessions.Sending()
 	if in.offer != nil {
@@ -102,6 +103,11 @@ func (l *lab) trySeal(h *half, sessions pq3.Sessions, in sealing) (out sealed) {
 		current, out.err = pq3.Initiate(l.cast.identity(h.me), l.cast.party(h.peer), in.offer.Bundle(),
 			pq3.InitiateOptions{Policy: l.policy(), After: sessions.LastStart()}, in.at.time(), out.rec)
 		if out.err != nil {
+			return out
+		}
+	}
+	if prepare {
+		if current, out.err = current.Prepare(out.rec); out.err != nil {
 			return out
 		}
 	}
