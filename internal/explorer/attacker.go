@@ -10,11 +10,10 @@ import (
 // thief decrypts with real bytes: those that leaked, and those on the wire. A
 // quantum computer is the one thing it is granted symbolically.
 type thief struct {
-	l      *lab
-	w      *world
-	roots  map[*epoch][]byte
-	keys   [][]byte // message keys
-	chains map[*epoch]map[int][]byte
+	l     *lab
+	w     *world
+	roots map[*epoch][]byte
+	keys  [][]byte // message keys
 }
 
 // theft lets a thief try every key it gets on every ciphertext, and wants

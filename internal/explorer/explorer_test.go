@@ -2,36 +2,59 @@ package explorer
 
 import (
 	"flag"
+	"reflect"
 	"testing"
 )
 
 var states = flag.Int("states", 32_000, "distinct states to explore, over all scenes")
 
+// releaseStates is the size from which a run must also be deep and must have
+// met everything that release wants.
+const releaseStates = 1_000_000
+
 // TestExplore explores every scene for its share of the states. A scene that is
-// done with fewer leaves the rest to those behind it. Ten steps is the least
-// depth that a release run of 10^6 states accepts.
+// done with fewer leaves the rest to those behind it.
 func TestExplore(t *testing.T) {
 	scenes, left := Scenes(), *states
 	var sum tally
+	var reach Reach
 	for i, s := range scenes {
 		r := Explore(s, left/(len(scenes)-i), 2, func(r Report) { t.Log(r.String()) })
-		t.Log(r.String())
+		t.Logf("%s\n      %s", r.String(), r.Reached)
 		if r.Broken != nil {
 			t.Errorf("%s:\n%s", s.Name, r.Broken)
 		}
-		if *states >= 1_000_000 && r.Depth < 10 {
+		if *states >= releaseStates && r.Depth < 10 {
 			t.Errorf("%s: depth %d, at least 10", s.Name, r.Depth)
 		}
 		left -= r.States
 		sum.add(r.tally)
+		reach.Add(r.Reached)
 	}
-	t.Logf("%d distinct states in %d scenes; %d of %d messages that the analysis allows to be known are derivable",
-		*states-left, len(scenes), sum.derivable, sum.allowed)
+	t.Logf("%d distinct states in %d scenes: %d messages judged, %d derivable of %d that may be known; %d thefts read %d messages; %d talks\n      %s",
+		*states-left, len(scenes), sum.letters, sum.derivable, sum.allowed, sum.thefts, sum.stolen, sum.talks, reach)
 	if left > 0 {
 		t.Errorf("the scenes have %d states less than asked for", left)
 	}
-	if sum.stolen == 0 || sum.talks == 0 {
-		t.Errorf("a judge had nothing to do: %+v", sum)
+	if sum.stolen == 0 || sum.talks == 0 || reach.Skipped == 0 || reach.Waiting == 0 || reach.Parallel == 0 {
+		t.Errorf("something never happened: %+v %s", sum, reach)
+	}
+	if *states >= releaseStates {
+		wantRefusals(t, reach)
+	}
+}
+
+// wantRefusals: forged bundles and starts, messages for others, erased prekeys,
+// replayed starts and replayed positions must have come up and been refused.
+func wantRefusals(t *testing.T, reach Reach) {
+	t.Helper()
+	for _, check := range []string{"V-17", "V-35", "V-40", "V-42", "V-43", "V-48"} {
+		if reach.Refusals[check] == 0 {
+			t.Errorf("nothing was refused by %s", check)
+		}
+	}
+	if reach.Rekeys < 2 {
+		t.Errorf("%d KEM rekeys in a session, at least 2", reach.Rekeys)
 	}
 }
 
@@ -44,7 +67,7 @@ func TestSameResultForAnyNumberOfWorkers(t *testing.T) {
 	}
 	s := Scenes()[1]
 	one, two := plain(Explore(s, 3000, 1, nil)), plain(Explore(s, 3000, 2, nil))
-	if one != two {
+	if !reflect.DeepEqual(one, two) {
 		t.Errorf("one worker: %v\ntwo: %v", &one, &two)
 	}
 }

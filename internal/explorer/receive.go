@@ -178,8 +178,6 @@ func (l *lab) tryOpen(h *half, sessions pq3.Sessions, in arrival) (out opened) {
 	return out
 }
 
-func (h *half) starts0() []acceptedStart { return h.accepted }
-
 // refused decides whether a refusal is one that the rules call for.
 func (l *lab) refused(h *half, in arrival, err error) *outcome {
 	m := in.letter

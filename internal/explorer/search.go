@@ -17,6 +17,7 @@ type Report struct {
 	RealCalls int // distinct calls of package pq3, each made twice
 	Complete  bool
 	Took      time.Duration
+	Reached   Reach // what the real calls came upon
 	tally     tally
 	Broken    *Counterexample // nil when every promise was kept
 }
@@ -118,6 +119,7 @@ func explore(l *lab, most, workers int, progress func(Report)) Report {
 	x.report.Frontier = 0
 	x.report.Complete = len(x.origins) < most && x.report.Broken == nil
 	x.finish()
+	x.report.Reached = l.reached()
 	return x.report
 }
 
