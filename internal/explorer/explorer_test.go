@@ -33,7 +33,7 @@ func TestExplore(t *testing.T) {
 	}
 	t.Logf("%d distinct states in %d scenes: %d messages judged, %d derivable of %d that may be known; %d thefts read %d messages; %d talks\n      %s",
 		*states-left, len(scenes), sum.letters, sum.derivable, sum.allowed, sum.thefts, sum.stolen, sum.talks, reach)
-	if left > 0 {
+	if left > 0 && *states <= releaseStates {
 		t.Errorf("the scenes have %d states less than asked for", left)
 	}
 	if sum.stolen == 0 || sum.talks == 0 || reach.Skipped == 0 || reach.Waiting == 0 || reach.Parallel == 0 {

@@ -25,11 +25,11 @@ func Scenes() []Scene {
 			Leaks: 2, Kinds: LeakIdentity | LeakPrekeyKEM, Quantum: true, Forge: true},
 		{Name: "loss and crashes", Suite: account.PQ3A, Devices: [2]int{1, 1}, Sends: [2]int{3, 2}, Lost: 1, Force: true,
 			Leaks: 1, Kinds: LeakState},
-		{Name: "time and bundles", Suite: account.PQ3A, Devices: [2]int{1, 1}, Sends: [2]int{2, 1}, Renewed: 1, Lost: 1,
-			Clock: []time.Duration{25 * time.Hour, 7 * day, 15 * day}, Leaks: 1, Kinds: LeakState},
+		{Name: "time and bundles", Suite: account.PQ3A, Devices: [2]int{1, 1}, Sends: [2]int{2, 1}, Renewed: 1,
+			Clock: []time.Duration{8 * day, 15 * day}, Leaks: 1, Kinds: LeakState},
 		{Name: "one and two devices", Suite: account.PQ3A, Devices: [2]int{1, 2}, Sends: [2]int{2, 1}, Lost: 1,
-			Leaks: 1, Kinds: LeakState | LeakPrekeyKEM, Quantum: true, Misdirect: true},
+			Leaks: 1, Kinds: LeakState | LeakPrekeyKEM | LeakRootKey, Quantum: true, Misdirect: true},
 		{Name: "two devices a side", Suite: account.PQ3A, Devices: [2]int{2, 2}, Sends: [2]int{2, 1},
-			Leaks: 1, Kinds: LeakState, Quantum: true},
+			Leaks: 1, Kinds: LeakState | LeakPrekeyKEM | LeakRootKey, Quantum: true},
 	}
 }
