@@ -33,7 +33,7 @@ func TestExplore(t *testing.T) {
 	}
 	t.Logf("%d distinct states in %d scenes: %d messages judged, %d derivable of %d that may be known; %d thefts read %d messages; %d talks\n      %s",
 		*states-left, len(scenes), sum.letters, sum.derivable, sum.allowed, sum.thefts, sum.stolen, sum.talks, reach)
-	if left > 0 && *states <= releaseStates {
+	if left > 0 {
 		t.Errorf("the scenes have %d states less than asked for", left)
 	}
 	if sum.stolen == 0 || sum.talks == 0 || reach.Skipped == 0 || reach.Waiting == 0 || reach.Parallel == 0 {
@@ -65,7 +65,7 @@ func TestSameResultForAnyNumberOfWorkers(t *testing.T) {
 		r.Took = 0
 		return r
 	}
-	s := Scenes()[1]
+	s := Scenes()[0]
 	one, two := plain(Explore(s, 3000, 1, nil)), plain(Explore(s, 3000, 2, nil))
 	if !reflect.DeepEqual(one, two) {
 		t.Errorf("one worker: %v\ntwo: %v", &one, &two)
