@@ -4,6 +4,8 @@ import (
 	"flag"
 	"reflect"
 	"testing"
+
+	"github.com/posthorn/posthorn/account"
 )
 
 var states = flag.Int("states", 32_000, "distinct states to explore, over all scenes")
@@ -55,6 +57,20 @@ func wantRefusals(t *testing.T, reach Reach) {
 	}
 	if reach.Rekeys < 2 {
 		t.Errorf("%d KEM rekeys in a session, at least 2", reach.Rekeys)
+	}
+}
+
+// TestPairWithoutLeaks explores a scene of six texts to its end, so that every
+// commit sees late messages of earlier epochs and a rekey.
+func TestPairWithoutLeaks(t *testing.T) {
+	for _, suite := range []account.Suite{account.PQ3, account.PQ3A} {
+		r := Explore(Scene{Name: "pair, " + suite.String(), Suite: suite, Devices: [2]int{1, 1}, Sends: [2]int{3, 3}}, 10_000, 2, nil)
+		t.Logf("%s\n      %s", r.String(), r.Reached)
+		if r.Broken != nil {
+			t.Errorf("%s", r.Broken)
+		} else if !r.Complete || r.Reached.Epoch < 5 || r.Reached.Rekeys == 0 {
+			t.Errorf("not explored to the end: %s %s", r.String(), r.Reached)
+		}
 	}
 }
 
