@@ -22,6 +22,7 @@ var rules = []rule{
 	{"sizes", brokenSizes},
 	{"package docs", brokenPackageDocs},
 	{"docs", brokenDocs},
+	{"formal ids", brokenFormal},
 	{"promises", brokenPromises},
 	{"check ids", brokenCheckIDs},
 	{"documents", brokenDocuments},

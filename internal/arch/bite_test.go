@@ -52,6 +52,11 @@ var codeMistakes = []mistake{
 	{"docs", "method", in("pq3/x.go", "package pq3\n// T is.\ntype T int\nfunc (t *T) Do() {}\n"), "Do"},
 	{"docs", "type in a group", in("pq3/x.go", "package pq3\n// Types.\ntype (\n\tA int\n)\n"), "A has"},
 	{"docs", "constant", in("pq3/x.go", "package pq3\nconst Size = 1\n"), "Size"},
+	{"formal ids", "derivation without one", in("pq3/x.go", "package pq3\nfunc f() { hkdf.Extract() }\n"), "f calls hkdf.Extract"},
+	{"formal ids", "signature without one", in("account/x.go", "package account\nfunc f() { k.SignHybrid() }\n"), "f calls SignHybrid"},
+	{"formal ids", "in the code only", in("pq3/x.go", "package pq3\n\n// f derives.\n//\n// formal: kdf-new\nfunc f() {}\n"), "kdf-new: is in the code"},
+	{"formal ids", "in a model only", in("formal/x.pv", "fun f(key): key. (* formal: kdf-old *)\n"), "kdf-old: is in a model, not in the code"},
+	{"formal ids", "reason outlived", in("pq3/x.go", "package pq3\n\n// f derives.\n//\n// formal: kdf-new\nfunc f() {}\n"), "sig-hold: is in internal/arch/formal.go, not in the code"},
 	{"promises", "in code", in("pq3/x.go", "package pq3 // TO"+"DO\n"), "TO" + "DO"},
 	{"promises", "in a document", in("README.md", "FIX"+"ME\n"), "FIX" + "ME"},
 }

@@ -57,6 +57,7 @@ var forTests = []layer{
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
+	{pkg: "formal", why: "models of the protocol, and what decides their queries"},
 	{pkg: "e2e", why: "stories over the built binaries"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
 	{pkg: "internal/explorer", why: "drives the real sessions through every order of events, with deterministic entropy"},

@@ -71,7 +71,7 @@ func skipFolder(rel string) error {
 }
 
 func isRead(rel string) bool {
-	kinds := []string{".go", ".md", ".mod", ".proto", ".yaml", ".txtar", ".txt", ".sh"}
+	kinds := []string{".go", ".md", ".mod", ".proto", ".yaml", ".txtar", ".txt", ".sh", ".pv"}
 	return slices.Contains(kinds, filepath.Ext(rel)) || rel == "Makefile" || rel == filepath.Join(".ci", "run")
 }
 
