@@ -49,6 +49,8 @@ type BundleHash [48]byte
 // SignBundle makes and signs a bundle for a device. The prekeys come as the
 // x-coordinate of a P-256 key and an ML-KEM-1024 encapsulation key. The same
 // checks apply as when a peer parses the result.
+//
+// formal: sig-bundle
 func SignBundle(owner Party, key *SigningKey, s Suite, ecdhX [32]byte, kem []byte, notBefore, notAfter uint64, rand io.Reader) (*Bundle, error) {
 	if !owner.Device.Lists(s) {
 		return nil, errSuiteNotListed()
@@ -143,6 +145,8 @@ func (b *Bundle) signedBytes(owner Party) []byte {
 
 // Verify checks that owner signed the bundle, that it is valid at now, give or
 // take ClockSkew, and that owner's record lists its suite. SPEC §5.1.
+//
+// formal: sig-bundle
 func (b *Bundle) Verify(owner Party, now time.Time) error {
 	if err := owner.Device.Key.VerifyHybrid(b.signedBytes(owner), &b.Sig, bundleContext); err != nil {
 		return reject.New("V-17", fmt.Errorf("%w: %w", ErrBundle, err), "this device did not sign it for this suite")
@@ -157,6 +161,8 @@ func (b *Bundle) Verify(owner Party, now time.Time) error {
 }
 
 // Hash names the bundle. It covers both signatures. SPEC §5.1.
+//
+// formal: bundle-hash
 func (b *Bundle) Hash() BundleHash {
 	in := make([]byte, 0, 8+BundleSize)
 	in = codec.AppendV16(in, b.ECDH[:])

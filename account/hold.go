@@ -30,6 +30,8 @@ func (h Hold) marshal() []byte {
 
 // SignHold gives the wire form: 73 bytes and both signatures of the recovery
 // key.
+//
+// formal: sig-hold
 func SignHold(h Hold, recovery *SigningKey, rand io.Reader) ([]byte, error) {
 	body := h.marshal()
 	sig, err := recovery.SignHybrid(rand, append([]byte(holdContext), body...), holdContext)
@@ -41,6 +43,8 @@ func SignHold(h Hold, recovery *SigningKey, rand io.Reader) ([]byte, error) {
 
 // OpenHold parses a hold and verifies it against the account's roster. Whether
 // its time still counts is the directory's to decide.
+//
+// formal: sig-hold
 func OpenHold(raw []byte, r *Roster) (Hold, error) {
 	reader := codec.NewReader(raw)
 	version := reader.U8()

@@ -42,6 +42,8 @@ func (r *Roster) ProposeBody(author Author, at uint64, ops ...Operation) ([]byte
 }
 
 // SignBody is an added device's signature over a proposed body.
+//
+// formal: sig-statement
 func SignBody(key *SigningKey, body []byte, rand io.Reader) (*Signature, error) {
 	return key.SignHybrid(rand, signedBody(body), statementContext)
 }

@@ -8,6 +8,8 @@ import (
 )
 
 // verify checks the signer's signatures and those of the added devices.
+//
+// formal: sig-statement
 func (s *Statement) verify(signer *VerifyingKey) error {
 	signed := signedBody(s.body)
 	if err := signer.VerifyHybrid(signed, &s.sig, statementContext); err != nil {

@@ -69,6 +69,8 @@ func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sign
 
 // SignECDSA signs the SHA-256 hash of msg and returns r‖s with the lower s.
 // With rand nil the signature follows RFC 6979 and is the same at every call.
+//
+// formal: ecdsa
 func (k *SigningKey) SignECDSA(rand io.Reader, msg []byte) ([ECDSASignatureSize]byte, error) {
 	digest := sha256.Sum256(msg)
 	der, err := k.classical.Sign(rand, digest[:], crypto.SHA256)
@@ -81,6 +83,8 @@ func (k *SigningKey) SignECDSA(rand io.Reader, msg []byte) ([ECDSASignatureSize]
 // SignMLDSA signs msg for one purpose, which context names (at most 255
 // bytes), and returns 3,309 bytes. With rand nil the signature is the
 // deterministic one of FIPS 204, if the signer can make it.
+//
+// formal: mldsa
 func (k *SigningKey) SignMLDSA(rand io.Reader, msg []byte, context string) ([]byte, error) {
 	sig, err := k.signMLDSA(rand, msg, &mldsa.Options{Context: context})
 	if err != nil {
@@ -101,6 +105,8 @@ func (k *SigningKey) signMLDSA(rand io.Reader, msg []byte, opts *mldsa.Options) 
 
 // SignHybrid signs msg with both algorithms; context reaches ML-DSA only, so
 // msg must name its purpose as well.
+//
+// formal: hybrid
 func (k *SigningKey) SignHybrid(rand io.Reader, msg []byte, context string) (*Signature, error) {
 	classical, err := k.SignECDSA(rand, msg)
 	if err != nil {

@@ -107,6 +107,8 @@ func readVerifyingKey(r *codec.Reader) (*VerifyingKey, error) {
 }
 
 // VerifyECDSA checks a signature r‖s over the SHA-256 hash of msg. SPEC §3.6.
+//
+// formal: ecdsa
 func (k *VerifyingKey) VerifyECDSA(msg, sig []byte) error {
 	if len(sig) != ECDSASignatureSize {
 		return reject.New("V-05", ErrSignature, "an ECDSA signature is 64 bytes")
@@ -126,6 +128,8 @@ func (k *VerifyingKey) VerifyECDSA(msg, sig []byte) error {
 
 // VerifyMLDSA checks an ML-DSA-65 signature made for one purpose, which
 // context names (at most 255 bytes). SPEC §3.6.
+//
+// formal: mldsa
 func (k *VerifyingKey) VerifyMLDSA(msg, sig []byte, context string) error {
 	if err := mldsa.Verify(k.mldsaKey, msg, sig, &mldsa.Options{Context: context}); err != nil {
 		return reject.New("V-06", ErrSignature, "the ML-DSA-65 signature is not by this key over these bytes")
@@ -134,6 +138,8 @@ func (k *VerifyingKey) VerifyMLDSA(msg, sig []byte, context string) error {
 }
 
 // VerifyHybrid checks both signatures, the cheaper one first. SPEC §3.6.
+//
+// formal: hybrid
 func (k *VerifyingKey) VerifyHybrid(msg []byte, sig *Signature, context string) error {
 	if err := k.VerifyECDSA(msg, sig.ECDSA[:]); err != nil {
 		return err
