@@ -74,10 +74,8 @@ var mutants = []mutant{
 	{
 		"ratchet_kem_left_out.pv", "pq3_ratchet.pv", "the KEM secret does not enter the root step of epoch 2", []int{3, 4},
 		[]edit{
-			{"rootKey(rk1, dh(a2, pb1), s2, info2)", "rootKey(rk1, dh(a2, pb1), noKEM, info2)"},
-			{"chainKey(rk1, dh(a2, pb1), s2, info2)", "chainKey(rk1, dh(a2, pb1), noKEM, info2)"},
-			{"rootKey(rk1, dh(b1, pa2), s2, info2)", "rootKey(rk1, dh(b1, pa2), noKEM, info2)"},
-			{"chainKey(rk1, dh(b1, pa2), s2, info2)", "chainKey(rk1, dh(b1, pa2), noKEM, info2)"},
+			{"  let rk2 = rootKey(rk1, z2, s2, info2) in\n  let ck2 = chainKey(rk1, z2, s2, info2) in\n", "  let rk2 = rootKey(rk1, z2, noKEM, info2) in\n  let ck2 = chainKey(rk1, z2, noKEM, info2) in\n"},
+			{"  let rk2 = rootKey(rk1, z2, s2, info2) in\n  let mk2 = messageKey(chainKey(rk1, z2, s2, info2)) in\n", "  let rk2 = rootKey(rk1, z2, noKEM, info2) in\n  let mk2 = messageKey(chainKey(rk1, z2, noKEM, info2)) in\n"},
 		},
 	},
 	{

@@ -47,6 +47,7 @@ type clause struct {
 	weight     int
 	heads      map[string]int // how many conditions of each predicate
 	next       int            // the first unused variable
+	dropped    bool           // a kept clause says as much
 }
 
 // normal gives a clause under a substitution: variables renumbered, tuples

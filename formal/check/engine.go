@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,7 @@ type engine struct {
 	waiting queue
 	solved  map[string][]*clause // by predicate of the head
 	partial map[string][]*clause // by predicate of the selected condition
+	filed   map[string][]*clause // both, by place of the head
 	steps   int
 	escape  *clause // a derivation of the left side that escapes the right one
 }
@@ -39,8 +41,8 @@ func (m *Model) Queries() int { return len(m.queries) }
 // Decide answers query i, from 0. Error: ErrGaveUp after limit clauses.
 func (m *Model) Decide(i, limit int) (Verdict, error) {
 	e := &engine{
-		model: m, query: m.queries[i], reasons: map[string]bool{}, bank: newBank(),
-		solved: map[string][]*clause{}, partial: map[string][]*clause{},
+		model: m, query: m.queries[i], reasons: map[string]bool{}, bank: newBank(m.functions),
+		solved: map[string][]*clause{}, partial: map[string][]*clause{}, filed: map[string][]*clause{},
 	}
 	for _, all := range e.query.any {
 		for _, f := range all {
@@ -131,43 +133,47 @@ func (e *engine) saturate(limit int) error {
 	return nil
 }
 
+// place is where a clause is filed by its head: clauses of different places
+// never subsume each other, except those filed under a variable.
+func place(f fact) string {
+	if len(f.args) != 1 || f.args[0].isVar() {
+		return f.predicate
+	}
+	return f.predicate + " " + f.args[0].symbol
+}
+
 // known reports whether a kept clause says as much.
 func (e *engine) known(c *clause) bool {
-	for _, set := range []map[string][]*clause{e.solved, e.partial} {
-		for _, list := range set {
-			for _, d := range list {
-				if d.subsumes(c) {
-					return true
-				}
-			}
-		}
-	}
-	return false
+	says := func(d *clause) bool { return !d.dropped && d.subsumes(c) }
+	return slices.ContainsFunc(e.filed[place(c.head)], says) || slices.ContainsFunc(e.filed[c.head.predicate], says)
 }
 
 // keep stores a clause and drops those that it makes needless.
 func (e *engine) keep(c *clause) {
-	for _, set := range []map[string][]*clause{e.solved, e.partial} {
-		for p, list := range set {
-			kept := list[:0:0]
-			for _, d := range list {
-				if !c.subsumes(d) {
-					kept = append(kept, d)
-				}
-			}
-			set[p] = kept
+	for at, list := range e.filed {
+		if !strings.HasPrefix(at, place(c.head)) {
+			continue
 		}
+		for _, d := range list {
+			d.dropped = d.dropped || c.subsumes(d)
+		}
+		e.filed[at] = slices.DeleteFunc(list, isDropped)
 	}
-	if c.selected < 0 {
-		e.solved[c.head.predicate] = append(e.solved[c.head.predicate], c)
-		return
+	e.filed[place(c.head)] = append(e.filed[place(c.head)], c)
+	set, p := e.solved, c.head.predicate
+	if c.selected >= 0 {
+		set, p = e.partial, c.conditions[c.selected].predicate
 	}
-	p := c.conditions[c.selected].predicate
-	e.partial[p] = append(e.partial[p], c)
+	set[p] = append(slices.DeleteFunc(set[p], isDropped), c)
 }
+
+func isDropped(c *clause) bool { return c.dropped }
 
 // resolve puts a solved clause in the place of the selected condition of d.
 func (e *engine) resolve(c, d *clause) {
+	if c.dropped || d.dropped {
+		return
+	}
 	selected := d.conditions[d.selected]
 	if !mayMeet(c.head, selected) {
 		return

@@ -20,9 +20,18 @@ type term struct {
 type bank struct {
 	terms map[string]*term
 	vars  []*term
+	swaps map[string]string // symmetric functions f(x, p(y)) = f(y, p(x)): f to p
 }
 
-func newBank() *bank { return &bank{terms: map[string]*term{}} }
+func newBank(functions map[string]*function) *bank {
+	b := &bank{terms: map[string]*term{}, swaps: map[string]string{}}
+	for _, f := range functions {
+		if f.swap != "" {
+			b.swaps[f.name] = f.swap
+		}
+	}
+	return b
+}
 
 func (b *bank) variable(n int) *term {
 	for len(b.vars) <= n {
@@ -31,8 +40,24 @@ func (b *bank) variable(n int) *term {
 	return b.vars[n]
 }
 
+// ordered picks one of the two forms of a symmetric term, where its arguments
+// say which: substitution never changes their symbols, so the choice stays. All
+// others exist in both forms, because compute makes both.
+func (b *bank) ordered(symbol string, args []*term) []*term {
+	p := b.swaps[symbol]
+	if p == "" || args[1].symbol != p {
+		return args
+	}
+	x, y := args[0], args[1].args[0]
+	if x.isVar() || y.isVar() || x.symbol <= y.symbol {
+		return args
+	}
+	return []*term{y, b.apply(p, x)}
+}
+
 // apply makes symbol(args...). The symbol of a tuple is "".
 func (b *bank) apply(symbol string, args ...*term) *term {
+	args = b.ordered(symbol, args)
 	if symbol == "" {
 		symbol = "()"
 	}

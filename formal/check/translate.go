@@ -249,11 +249,26 @@ func (e *engine) act(p *process, terms []*term, s state) {
 // condition of all that follows if the query accepts it as a reason.
 func (e *engine) happens(name string, args []*term, s state) state {
 	e.asks(name, args, s)
-	if e.reasons[name] {
+	if e.reasons[name] && e.matters(name, args) {
 		s = s.clone()
 		s.conditions = append(s.conditions, fact{"begin " + name, args})
 	}
 	return s
+}
+
+// matters reports whether an event can be one of those on the right side of
+// the query, or is one of a restriction.
+func (e *engine) matters(name string, args []*term) bool {
+	for _, all := range e.query.any {
+		for _, f := range all {
+			vars, _ := e.queryVars()
+			var s binding
+			if f.name == name && s.unify(e.bank.apply("", args...), e.plain(&expr{call: true, args: f.args}, vars)) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(e.model.restrictions, func(r *query) bool { return r.left[0].name == name })
 }
 
 func (e *engine) call(p *process, s state) {
