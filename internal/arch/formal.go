@@ -33,7 +33,7 @@ var unmodelled = map[string]string{
 var primitives = struct{ packages, names []string }{
 	packages: []string{"hkdf", "hmac"},
 	names: []string{
-		"extract", "expand", "expandInto", "ECDH", "Encapsulate", "Decapsulate",
+		"macShort", "macLong", "extract", "expandLabel", "expandLong", "ECDH", "Encapsulate", "Decapsulate",
 		"SignECDSA", "SignMLDSA", "SignHybrid", "VerifyECDSA", "VerifyMLDSA", "VerifyHybrid",
 	},
 }
