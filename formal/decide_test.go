@@ -2,7 +2,9 @@ package formal
 
 import (
 	"flag"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +25,10 @@ func TestModelAnswers(t *testing.T) {
 	}
 	for _, name := range modelNames() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if slow := strings.Contains(name, "ratchet"); slow && !*all && os.Getenv("POSTHORN_CI") != "1" {
+				t.Skip("minutes of CPU time; run with -all, or with POSTHORN_CI=1 as CI does")
+			}
 			text := model(t, name)
 			m, err := check.Parse(text)
 			if err != nil {
