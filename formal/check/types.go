@@ -16,6 +16,9 @@ func (m *Model) checkTypes() error {
 	}
 	for _, q := range m.restrictions {
 		m.checkQuery(q)
+		if len(q.left) != 2 || q.left[0].name != q.left[1].name || len(q.any) != 1 || len(q.any[0]) != 1 || q.any[0][0].name != "=" {
+			fail(q.line, "the one restriction supported is e(x...) and e(y...) imply an equation")
+		}
 	}
 	for _, d := range m.macros {
 		m.checkProcess(d.body, withVars(nil, d.params))
