@@ -33,6 +33,7 @@ bench: ## the core beside its floor; the figures go into the documents
 .PHONY: explore
 explore: ## explore STATES=1000000 states of the real session code
 	GOGC=400 go test ./internal/explorer -run 'TestExplore$$' -count=1 -v -timeout 3h -args -states $(STATES)
+
 .PHONY: spin
 spin: ## the mailbox model and its mutants, with Spin
 	formal/run-spin
