@@ -83,6 +83,8 @@ func ControlAbout(m *Message, t ControlType, now time.Time, ent Entropy) *Contro
 
 // SealControl signs a control message for a peer device with both keys and
 // returns its wire form: 90 bytes and the two signatures.
+//
+// formal: sig-control
 func SealControl(me *Identity, peer account.Party, c *Control, ent Entropy) ([]byte, error) {
 	suite, err := me.suiteWith(peer)
 	if err != nil {
@@ -99,6 +101,8 @@ func SealControl(me *Identity, peer account.Party, c *Control, ent Entropy) ([]b
 
 // OpenControl parses and verifies a control message from a peer device.
 // Errors: ErrMalformed, ErrSuite, ErrSignature, ErrFreshness.
+//
+// formal: sig-control
 func OpenControl(me *Identity, peer account.Party, b []byte, now time.Time) (*Control, error) {
 	c, err := parseControl(b)
 	if err != nil {

@@ -40,6 +40,7 @@ type systemEntropy struct{}
 // randomness to give.
 func (systemEntropy) Read(p []byte) { _, _ = rand.Read(p) }
 
+// formal: kem-encapsulate
 func (systemEntropy) Encapsulate(ek crypto.Encapsulator) ([]byte, []byte) {
 	return ek.Encapsulate()
 }

@@ -54,6 +54,8 @@ func Initiate(me *Identity, peer account.Party, bundle *account.Bundle, o Initia
 }
 
 // begin derives the initiator's side of epoch 0. SPEC §5.2, points 2 to 7.
+//
+// formal: kem-encapsulate
 func (s *Session) begin(ent Entropy, bundle *account.Bundle) error {
 	chain := &sendChain{ratchet: xonly.NewKey(drawing(ent, "ratchet key"))}
 	chain.ratchetKey = xonly.X(chain.ratchet.PublicKey())
@@ -84,6 +86,8 @@ func (id *Identity) checkBundle(peer account.Party, bundle *account.Bundle, seen
 }
 
 // signStart names the session and fills the objects of epoch 0.
+//
+// formal: sig-start
 func (s *Session) signStart(ent Entropy, chain *sendChain, bundle account.BundleHash, ciphertext []byte) error {
 	s.id = sessionID(bundle[:], chain.ratchetKey[:], ciphertext)
 	o := objects{
@@ -104,6 +108,8 @@ func (s *Session) signStart(ent Entropy, chain *sendChain, bundle account.Bundle
 }
 
 // sessionID derives the id from the first public values. SPEC §5.2.
+//
+// formal: sid
 func sessionID(prekeyHash, ratchetKey, ciphertext []byte) (id SessionID) {
 	b := []byte("posthorn/sid/v1")
 	b = codec.AppendV16(b, prekeyHash)
@@ -130,6 +136,7 @@ type ReplayKey [sha512.Size384]byte
 // String is lower-case hex.
 func (k ReplayKey) String() string { return hex.EncodeToString(k[:]) }
 
+// formal: replay-key
 func replayKey(m *Message) ReplayKey {
 	b := codec.AppendV16(nil, m.objects.prekeyHash)
 	b = codec.AppendV16(b, m.ratchetKey)
@@ -207,6 +214,8 @@ func Accept(me *Identity, peer account.Party, m *Message, o AcceptOptions, now t
 
 // checkStart verifies the public part of a start: objects, session id, start
 // signature, and the time it claims.
+//
+// formal: sig-start
 func (l *link) checkStart(m *Message, now time.Time) (objectsHash, error) {
 	hash, err := m.checkObjects(l.incoming)
 	if err != nil {
@@ -255,6 +264,8 @@ func admit(peer account.Party, m *Message, o AcceptOptions, now time.Time) (*Pre
 
 // respond derives the responder's side of epoch 0 and opens the message that
 // brought the start. Only then does the session count as accepted.
+//
+// formal: kem-decapsulate
 func respond(l *link, policy Policy, prekey *Prekey, m *Message, hash objectsHash, now time.Time, c covered) (*Accepted, error) {
 	ephemeral, err := liftRatchetKey(m.ratchetKey)
 	if err != nil {

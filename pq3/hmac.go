@@ -21,6 +21,8 @@ const (
 // on the stack: no allocation, about half the time of crypto/hmac, and no
 // copy of the key is left on the heap. In FIPS mode crypto/hmac serves, because
 // there the module must see the whole computation (docs/adr/0017-hmac.md).
+//
+// formal: hkdf
 func macShort(key, input []byte) (sum [hashSize]byte) {
 	if fips140.Enabled() || len(input) > shortInput {
 		// Copies, so that the arguments of the short form never escape to the heap.
@@ -49,6 +51,8 @@ func keyBlock(block, key []byte, mask byte) {
 }
 
 // macLong is HMAC-SHA-384 of the concatenated parts.
+//
+// formal: hkdf
 func macLong(key []byte, parts ...[]byte) (sum [hashSize]byte) {
 	mac := hmac.New(sha512.New384, key)
 	for _, part := range parts {
@@ -59,10 +63,14 @@ func macLong(key []byte, parts ...[]byte) (sum [hashSize]byte) {
 }
 
 // extract is HKDF-SHA-384 Extract (RFC 5869).
+//
+// formal: hkdf
 func extract(salt, material []byte) [hashSize]byte { return macShort(salt, material) }
 
 // expandLabel is HKDF-SHA-384 Expand of at most 48 bytes with a short info,
 // which is one HMAC.
+//
+// formal: hkdf
 func expandLabel(out, key []byte, label string) {
 	var input [shortInput]byte
 	n := copy(input[:], label)
@@ -73,6 +81,8 @@ func expandLabel(out, key []byte, label string) {
 }
 
 // expandLong is HKDF-SHA-384 Expand to any length, for an info in two parts.
+//
+// formal: hkdf
 func expandLong(out, key []byte, label string, info []byte) {
 	var sum [hashSize]byte
 	defer clear(sum[:])

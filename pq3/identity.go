@@ -67,6 +67,8 @@ func openLink(me *Identity, peer account.Party, m *Message) (*link, error) {
 }
 
 // verify checks the sender's ECDSA signature over the covered bytes.
+//
+// formal: sig-message
 func (l *link) verify(m *Message, c covered) error {
 	if l.peer.Device.Key.VerifyECDSA(c.with(m.proof), m.signature) != nil {
 		return reject.New("V-35", ErrSignature, "not signed by the peer's device for this device")

@@ -38,6 +38,8 @@ func (s *Session) nextStep(ent Entropy) (*step, error) {
 }
 
 // answer encapsulates to the peer's advertised key; nil when there is none.
+//
+// formal: kem-encapsulate
 func (n *step) answer(ent Entropy, peer *receiveChain) (kemSecret []byte, err error) {
 	if peer.kemKey == nil {
 		return nil, nil

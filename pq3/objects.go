@@ -118,6 +118,8 @@ func (h objectsHash) digest() (d [objectsDigestSize]byte) {
 }
 
 // hash binds the objects to direction, session, epoch and ratchet key.
+//
+// formal: objects-hash
 func (o *objects) hash(context []byte, id SessionID, epoch uint32, ratchetKey []byte) objectsHash {
 	b := make([]byte, 0, 128+len(context)+objectsSize(flagsObjects, account.PQ3A, 0))
 	b = append(b, "posthorn/objs/v1"...)

@@ -135,6 +135,8 @@ func (s *Session) checkAnswer(m *Message) error {
 
 // decapsulate opens the peer's answer to my advertised key; nil when none is
 // outstanding.
+//
+// formal: kem-decapsulate
 func (s *Session) decapsulate(m *Message) ([]byte, error) {
 	if s.myKEM == nil {
 		return nil, nil
@@ -200,6 +202,8 @@ func (c *receiveChain) peerKey() (*ecdh.PublicKey, error) {
 }
 
 // agree is ECDH on P-256: the 32-byte x-coordinate.
+//
+// formal: ecdh
 func agree(mine *ecdh.PrivateKey, peer *ecdh.PublicKey) []byte {
 	shared, err := mine.ECDH(peer)
 	if err != nil {

@@ -35,6 +35,8 @@ var noKEM [hashSize]byte
 
 // step derives the next root key and the chain key of a new epoch from a
 // Diffie-Hellman secret and, when the epoch has one, a KEM secret. SPEC §6.1.
+//
+// formal: kdf-root
 func (rk rootKey) step(ecdhSecret, kemSecret, info []byte) (rootKey, chainKey) {
 	if kemSecret == nil {
 		kemSecret = noKEM[:]
@@ -55,6 +57,8 @@ func (rk rootKey) step(ecdhSecret, kemSecret, info []byte) (rootKey, chainKey) {
 
 // step derives the key of the next message and the chain key after it.
 // SPEC §6.2.
+//
+// formal: kdf-message kdf-chain
 func (ck chainKey) step() (message messageKey, next chainKey) {
 	expandLabel(message.Key[:], ck.Key[:], labelMessage)
 	expandLabel(next.Key[:], ck.Key[:], labelChain)
@@ -65,6 +69,8 @@ func (ck chainKey) step() (message messageKey, next chainKey) {
 
 // indicator commits to the message key without revealing it. Suite PQ3.
 // SPEC §6.3.
+//
+// formal: kdf-indicator
 func (mk messageKey) indicator() (ind [proofSize]byte) {
 	expandLabel(ind[:], mk.Key[:], labelIndicator)
 	return ind
@@ -72,6 +78,8 @@ func (mk messageKey) indicator() (ind [proofSize]byte) {
 
 // tag authenticates the covered bytes of a message under its key. Suite PQ3A.
 // SPEC §6.3.
+//
+// formal: kdf-mac
 func (mk messageKey) tag(covered []byte) [proofSize]byte {
 	var key [hashSize]byte
 	expandLabel(key[:], mk.Key[:], labelMAC)
@@ -83,6 +91,8 @@ func (mk messageKey) tag(covered []byte) [proofSize]byte {
 // crypt encrypts or decrypts in place with AES-256-CTR. A message key is used
 // for one message only, which is what makes the derived counter block safe.
 // SPEC §6.3.
+//
+// formal: kdf-aes
 func (mk messageKey) crypt(text []byte) {
 	var material [aes.BlockSize + 32]byte
 	expandLabel(material[:], mk.Key[:], labelCipher)

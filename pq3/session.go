@@ -162,6 +162,8 @@ func (s *Session) head(padded int, associated []byte, force Force) Message {
 
 // protect takes the key of the next message, encrypts the frame that stands in
 // the place of the ciphertext, and adds proof and signature.
+//
+// formal: sig-message
 func (s *Session) protect(ent Entropy, m *Message) error {
 	mk, advanced := s.send.next()
 	s.send = advanced
