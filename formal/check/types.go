@@ -99,6 +99,19 @@ func (m *Model) checkQuery(q *query) {
 		}
 		m.checkEvent(f.name, q.line, f.args, vars)
 	}
+	left, right := map[string]bool{}, map[string]bool{}
+	for i, f := range facts {
+		if i < len(q.left) {
+			collect(f, left)
+		} else {
+			collect(f, right)
+		}
+	}
+	for _, v := range q.vars {
+		if right[v.name] && !left[v.name] {
+			fail(q.line, "%s stands on the right side only, which is not supported", v.name)
+		}
+	}
 }
 
 func (m *Model) checkEvent(name string, line int, args []*expr, vars map[string]string) {
