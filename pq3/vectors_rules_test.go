@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -82,48 +79,19 @@ var cannotShow = map[string]string{
 	"V-66": "no known key and ciphertext give the all-zero KEM secret",
 }
 
-func readCore(t *testing.T) (f coreFile) {
-	t.Helper()
-	text, err := os.ReadFile(rulesPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // TestVectorsRules reads the file alone and makes every call through exported
 // functions.
 func TestVectorsRules(t *testing.T) {
-	f := readCore(t)
-	broken := map[string]int{}
-	accepted := 0
+	var f coreFile
+	vectors.ReadRules(t, rulesPath, &f)
+	var verdicts vectors.Verdicts
 	for _, v := range f.Vectors {
 		got, err := f.make(v)
-		var refusal *pq3.Error
-		switch {
-		case v.Reject == "" && err != nil:
-			t.Errorf("%s: %v", v.Name, err)
-		case v.Reject == "" && jsonOf(got) != jsonOf(v.Result):
+		if verdicts.Of(t, v.Name, v.Reject, err) && jsonOf(got) != jsonOf(v.Result) {
 			t.Errorf("%s: another result", v.Name)
-		case v.Reject == "":
-			accepted++
-		case !errors.As(err, &refusal) || refusal.Check != v.Reject:
-			t.Errorf("%s: got %v, want a refusal by %s", v.Name, err, v.Reject)
-		default:
-			broken[v.Reject]++
 		}
 	}
-	t.Logf("%d vectors: %d accepted, %d refused by %d rules", len(f.Vectors), accepted, len(f.Vectors)-accepted, len(broken))
-	for _, id := range coreRules(t) {
-		if (broken[id] > 0) == (cannotShow[id] != "") {
-			t.Errorf("%s: %d vectors break it, reason to have none: %q", id, broken[id], cannotShow[id])
-		}
-	}
+	verdicts.Cover(t, "../SPEC.md", "15.2", cannotShow)
 }
 
 func jsonOf(r coreResult) string {
@@ -132,24 +100,6 @@ func jsonOf(r coreResult) string {
 		panic(err) // byte strings always encode
 	}
 	return string(text)
-}
-
-// coreRules lists the rules of SPEC §15.2.
-func coreRules(t *testing.T) (ids []string) {
-	t.Helper()
-	spec, err := os.ReadFile("../SPEC.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, part, _ := strings.Cut(string(spec), "### 15.2")
-	part, _, _ = strings.Cut(part, "### 15.3")
-	for _, row := range regexp.MustCompile(`(?m)^\| (V-\d+) \|`).FindAllStringSubmatch(part, -1) {
-		ids = append(ids, row[1])
-	}
-	if len(ids) < 30 {
-		t.Fatalf("only %d rules", len(ids))
-	}
-	return ids
 }
 
 // given panics on errors in the file itself, which no vector may have.
