@@ -9,6 +9,7 @@ import (
 
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/clock"
 )
 
 const (
@@ -93,7 +94,7 @@ func forward(ctx context.Context, stream *transport.Stream, steps chan<- step) {
 
 // work is the loop: batches, answers when they are due, upkeep in between.
 func (s *shift) work(ctx context.Context, steps <-chan step) error {
-	round := time.NewTicker(s.client.round())
+	round := time.NewTicker(clock.Nap(s.client.round()))
 	defer round.Stop()
 	for {
 		select {

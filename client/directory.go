@@ -11,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 )
 
@@ -93,7 +94,7 @@ func (c *Client) findByName(ctx context.Context, name account.Name) (person, err
 	if err != nil {
 		return person{}, err
 	}
-	now := time.Now()
+	now := clock.Now()
 	if known.known && c.rosters.fresh(known.row.Account, now) {
 		return known, nil
 	}
@@ -132,7 +133,7 @@ func (c *Client) findByID(ctx context.Context, id account.ID, again bool) (perso
 	if !bytes.Equal(record.Account, id[:]) {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another account")
 	}
-	return c.confirm(ctx, known, record, time.Now())
+	return c.confirm(ctx, known, record, clock.Now())
 }
 
 // confirm verifies a directory record against everything known so far, keeps

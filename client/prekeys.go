@@ -7,6 +7,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -34,7 +35,7 @@ func (c *Client) ensurePrekey(ctx context.Context) error {
 			return err
 		}
 		starts, err := tx.CountBundleStarts(newest.Hash)
-		age := time.Since(instant(newest.NotBefore))
+		age := clock.Since(instant(newest.NotBefore))
 		usable = age < prekeyLife && age > -prekeyLife && starts < fullBundle
 		return err
 	})
@@ -53,7 +54,7 @@ func (c *Client) ensurePrekey(ctx context.Context) error {
 // rotatePrekey makes a new prekey, stores it, and publishes its bundle. Older
 // private halves stay until their retention ends: envelopes may be on the way.
 func (c *Client) rotatePrekey(ctx context.Context) error {
-	row, err := newPrekey(c.me, c.entropy, time.Now())
+	row, err := newPrekey(c.me, c.entropy, clock.Now())
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (c *Client) publish(ctx context.Context, row localdb.Prekey) error {
 // messages that waited in vain, and old ids.
 func (c *Client) prune(ctx context.Context) error {
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		before := func(life time.Duration) uint64 { return millis(time.Now().Add(-life)) }
+		before := func(life time.Duration) uint64 { return millis(clock.Now().Add(-life)) }
 		if _, err := tx.DeletePrekeys(before(pq3.PrekeyRetention)); err != nil {
 			return err
 		}

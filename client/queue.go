@@ -9,6 +9,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/clock"
 )
 
 // queue keeps a text for somebody whose keys are not at hand. It is the only
@@ -94,5 +95,5 @@ func plainly(err error) string {
 
 // notify leaves a sentence that the user is shown once.
 func notify(tx *localdb.Tx, text string) error {
-	return tx.PutNotice(localdb.Notice{Text: text, At: millis(time.Now())})
+	return tx.PutNotice(localdb.Notice{Text: text, At: millis(clock.Now())})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/pq3"
 )
@@ -90,7 +91,7 @@ func (c *Client) receiveMessage(ctx context.Context, from sender, d transport.De
 	}
 	opened := false
 	err = c.update(ctx, func(tx *localdb.Tx) error {
-		now := time.Now()
+		now := clock.Now()
 		fresh, err := tx.SeeEnvelope(d.ID, millis(now))
 		if err != nil || !fresh {
 			return err

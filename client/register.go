@@ -9,6 +9,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -80,7 +81,7 @@ func unfinished(ctx context.Context, cfg Config, name account.Name, serverURL st
 
 // newProfile makes the folder with everything a device needs to register.
 func newProfile(ctx context.Context, cfg Config, name account.Name, serverURL string) (*localdb.DB, error) {
-	row, prekey, err := newAccount(time.Now())
+	row, prekey, err := newAccount(clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -154,10 +155,10 @@ func (c *Client) finishRegistration(ctx context.Context) error {
 func (c *Client) firstPrekey(ctx context.Context) (row localdb.Prekey, err error) {
 	err = c.update(ctx, func(tx *localdb.Tx) (err error) {
 		row, err = tx.NewestPrekey(account.PQ3A)
-		if known, err := found(err); err != nil || known && time.Since(instant(row.NotBefore)) < prekeyLife {
+		if known, err := found(err); err != nil || known && clock.Since(instant(row.NotBefore)) < prekeyLife {
 			return err
 		}
-		if row, err = newPrekey(c.me, c.entropy, time.Now()); err != nil {
+		if row, err = newPrekey(c.me, c.entropy, clock.Now()); err != nil {
 			return err
 		}
 		return tx.PutPrekey(row)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -119,7 +119,7 @@ func (c *Client) rekeyed(ctx context.Context, peer account.Party) (bool, error) 
 // readBook runs f on the sessions with a device without changing them.
 func (c *Client) readBook(ctx context.Context, peer account.Party, f func(*book) error) error {
 	return c.view(ctx, func(tx *localdb.Tx) error {
-		b, err := c.openBook(tx, peer, time.Now())
+		b, err := c.openBook(tx, peer, clock.Now())
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/pq3"
 )
@@ -90,7 +91,7 @@ func (c *Client) receiveControl(ctx context.Context, from sender, d transport.De
 	if from.row.State != localdb.Friend {
 		return reject.New("V-107", ErrRepairRefused, "a control message of a stranger")
 	}
-	ctl, err := pq3.OpenControl(c.me, from.party, d.Payload, time.Now())
+	ctl, err := pq3.OpenControl(c.me, from.party, d.Payload, clock.Now())
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (c *Client) receiveControl(ctx context.Context, from sender, d transport.De
 		return c.repair(ctx, from, ctl, d.ID)
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		b, err := c.openBook(tx, from.party, time.Now())
+		b, err := c.openBook(tx, from.party, clock.Now())
 		if err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func (c *Client) repair(ctx context.Context, from sender, ctl *pq3.Control, enve
 		return reject.New("V-106", ErrRepairRefused, "the bundle is older than the request")
 	}
 	err = c.update(ctx, func(tx *localdb.Tx) error {
-		b, err := c.openBook(tx, from.party, time.Now())
+		b, err := c.openBook(tx, from.party, clock.Now())
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/clock"
 )
 
 // Sent says what became of a text when Send returned.
@@ -26,7 +27,7 @@ type Sent struct {
 // ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
 // ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
 func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, error) {
-	now := time.Now()
+	now := clock.Now()
 	message := c.newMessage(content.Text{Text: text}, now)
 	if _, err := content.Encode(message); err != nil {
 		return Sent{}, err
@@ -145,7 +146,7 @@ func (c *Client) sealFor(ctx context.Context, peer account.Party, f func(*book) 
 
 func (c *Client) withBook(ctx context.Context, peer account.Party, f func(*book) error) error {
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		b, err := c.openBook(tx, peer, time.Now())
+		b, err := c.openBook(tx, peer, clock.Now())
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -144,7 +145,7 @@ func (c *Client) AcceptContact(ctx context.Context, name account.Name) error {
 	for _, peer := range p.parties() {
 		c.duties.add(peer.Account, peer.Device.ID)
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error { return befriend(tx, p.row, time.Now()) })
+	return c.update(ctx, func(tx *localdb.Tx) error { return befriend(tx, p.row, clock.Now()) })
 }
 
 // Notices returns what the user must be told once, oldest first, and forgets

@@ -8,6 +8,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/pq3"
 )
@@ -113,7 +114,7 @@ var errStillWaiting = errors.New("client: still waiting")
 // the buffer, opened or refused for good.
 func (c *Client) openWaiting(ctx context.Context, peer account.Party, row localdb.WaitingMessage) (left bool, err error) {
 	err = c.update(ctx, func(tx *localdb.Tx) error {
-		b, err := c.openBook(tx, peer, time.Now())
+		b, err := c.openBook(tx, peer, clock.Now())
 		if err != nil {
 			return err
 		}

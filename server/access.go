@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 )
 
@@ -154,7 +155,7 @@ func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 // admit lets the three procedures of a login through by address, and all
 // others by token. A procedure in none of the tables is refused.
 func (a *access) admit(ctx context.Context, procedure string) (context.Context, error) {
-	now := time.Now()
+	now := clock.Now()
 	if l, ok := a.byAddress[procedure]; ok {
 		return ctx, l.allow(requestOf(ctx).address, now)
 	}

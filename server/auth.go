@@ -11,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -32,14 +33,14 @@ func newAuthService(d *directory) *authService {
 
 // GetChallenge hands out fresh bytes for a device to sign.
 func (s *authService) GetChallenge(context.Context, *posthornv1.GetChallengeRequest) (*posthornv1.GetChallengeResponse, error) {
-	challenge, ends := s.challenges.issue(time.Now())
+	challenge, ends := s.challenges.issue(clock.Now())
 	return &posthornv1.GetChallengeResponse{Challenge: challenge[:], ExpiresAt: uint64(ends.UnixMilli())}, nil
 }
 
 // Authenticate checks both signatures over a challenge and gives a token. An
 // unknown device and a wrong signature get the same answer.
 func (s *authService) Authenticate(ctx context.Context, request *posthornv1.AuthenticateRequest) (*posthornv1.AuthenticateResponse, error) {
-	now := time.Now()
+	now := clock.Now()
 	p, err := parseProof(request.GetProof())
 	if err != nil {
 		return nil, err

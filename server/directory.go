@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -25,7 +26,7 @@ type directoryService struct {
 // Register binds a free name to a new account and opens its first mailbox. The
 // same call with the same keys may be repeated until it succeeds.
 func (s *directoryService) Register(ctx context.Context, request *posthornv1.RegisterRequest) (*posthornv1.RegisterResponse, error) {
-	now := time.Now()
+	now := clock.Now()
 	if !s.open {
 		return nil, refusal{
 			code: connect.CodePermissionDenied, reason: api.ReasonRegistrationClosed, text: "registration is closed; no account was made",
@@ -137,7 +138,7 @@ func (s *directoryService) PublishBundle(ctx context.Context, request *posthornv
 	if !ok {
 		return nil, badProof()
 	}
-	bundle, err := examineBundle(request.GetBundle(), account.Party{Account: who.account, Device: device}, time.Now())
+	bundle, err := examineBundle(request.GetBundle(), account.Party{Account: who.account, Device: device}, clock.Now())
 	if err != nil {
 		return nil, err
 	}

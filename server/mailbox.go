@@ -12,6 +12,7 @@ import (
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -29,7 +30,7 @@ type mailboxService struct {
 // Send appends envelopes and answers for each. ACCEPTED means that it is on
 // disk. A repeat of an accepted envelope is accepted again and stored once.
 func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendRequest) (*posthornv1.SendResponse, error) {
-	now := time.Now()
+	now := clock.Now()
 	who := callerOf(ctx)
 	asked := request.GetEnvelopes()
 	if len(asked) > api.MaxEnvelopes {

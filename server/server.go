@@ -14,6 +14,7 @@ import (
 
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -156,9 +157,9 @@ func (srv *Server) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-time.After(clock.Nap(pause)):
 		}
-		now := time.Now()
+		now := clock.Now()
 		srv.auth.tokens.sweep(now)
 		_, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
 		if err != nil && ctx.Err() == nil {

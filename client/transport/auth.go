@@ -16,7 +16,9 @@ import (
 // runs out between the check and the server.
 const renewBefore = time.Minute
 
-// token is a bearer token and when to stop using it.
+// token is a bearer token and when to stop using it. The server says both when
+// it ends and, with the challenge, what time it is, so the token's life is
+// measured here as elapsed time: a clock that is wrong or jumps costs no logins.
 type token struct {
 	text string
 	ends time.Time
@@ -30,7 +32,7 @@ func (t token) usable(now time.Time) bool {
 // It may be repeated with the same keys after a lost answer. The errors to
 // expect are ErrNameTaken, ErrDenied (closed registration) and ErrOffline.
 func (c *Client) Register(ctx context.Context, name account.Name, statement0, bundle []byte) error {
-	proof, err := c.prove(ctx)
+	proof, asked, err := c.prove(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,7 +44,7 @@ func (c *Client) Register(ctx context.Context, name account.Name, statement0, bu
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.token = tokenOf(answer.GetToken(), answer.GetExpiresAt())
+	c.token = asked.token(answer.GetToken(), answer.GetExpiresAt())
 	return nil
 }
 
@@ -52,31 +54,42 @@ func (c *Client) Reach(ctx context.Context) error {
 	return err
 }
 
-// prove signs a fresh challenge with both device keys, for this server only.
-func (c *Client) prove(ctx context.Context) (*posthornv1.Proof, error) {
+// moment is one instant by the server's clock and by elapsed time here.
+type moment struct{ server, here time.Time }
+
+// token is what the server gave out just after the moment.
+func (m moment) token(text string, expiresAt uint64) token {
+	return token{text: text, ends: m.here.Add(time.UnixMilli(int64(expiresAt)).Sub(m.server))}
+}
+
+// prove signs a fresh challenge with both device keys, for this server only,
+// and says when the server made the challenge.
+func (c *Client) prove(ctx context.Context) (*posthornv1.Proof, moment, error) {
+	asked := moment{here: time.Now()}
 	answer, err := call(ctx, c.auth.GetChallenge, &posthornv1.GetChallengeRequest{})
 	if err != nil {
-		return nil, err
+		return nil, moment{}, err
 	}
+	asked.server = time.UnixMilli(int64(answer.GetExpiresAt())).Add(-api.ChallengeLife)
 	challenge := answer.GetChallenge()
 	if len(challenge) != api.ChallengeSize {
-		return nil, &Error{Err: ErrServer, Reason: "challenge of a wrong length"}
+		return nil, moment{}, &Error{Err: ErrServer, Reason: "challenge of a wrong length"}
 	}
 	d := c.device
 	signed := api.AuthBytes(c.audience, challenge, d.Account, d.ID)
 	signature, err := d.Key.SignHybrid(d.Rand, signed, api.AuthContext)
 	if err != nil {
-		return nil, err
+		return nil, moment{}, err
 	}
 	return &posthornv1.Proof{
 		AccountId: d.Account[:], DeviceId: d.ID[:], Challenge: challenge,
 		EcdsaSignature: signature.ECDSA[:], MldsaSignature: signature.MLDSA[:],
-	}, nil
+	}, asked, nil
 }
 
 // authenticate trades a proof for a token.
 func (c *Client) authenticate(ctx context.Context) (token, error) {
-	proof, err := c.prove(ctx)
+	proof, asked, err := c.prove(ctx)
 	if err != nil {
 		return token{}, err
 	}
@@ -84,11 +97,7 @@ func (c *Client) authenticate(ctx context.Context) (token, error) {
 	if err != nil {
 		return token{}, err
 	}
-	return tokenOf(answer.GetToken(), answer.GetExpiresAt()), nil
-}
-
-func tokenOf(text string, expiresAt uint64) token {
-	return token{text: text, ends: time.UnixMilli(int64(expiresAt))}
+	return asked.token(answer.GetToken(), answer.GetExpiresAt()), nil
 }
 
 // bearer returns a context whose calls carry a token that is good now.

@@ -19,6 +19,7 @@ var rules = []rule{
 	{"purity", brokenPurity},
 	{"everywhere", brokenEverywhere},
 	{"logs", brokenLogs},
+	{"clock", brokenClock},
 	{"sizes", brokenSizes},
 	{"package docs", brokenPackageDocs},
 	{"docs", brokenDocs},

@@ -21,6 +21,7 @@ func over(base []string, more ...string) []string { return append(slices.Clone(b
 
 var layers = []layer{
 	// 0: no protocol words
+	{"internal/clock", nil, "the product's time, shifted in test builds, is one for client and server"},
 	{"internal/codec", nil, "bytes have no protocol; everything may stand on it"},
 	{"internal/reject", nil, "the shape of a refusal is the same in every package"},
 	{"internal/secret", nil, "a type that hides keys must be usable everywhere"},
@@ -38,10 +39,10 @@ var layers = []layer{
 	// 3: input and output, concurrency, clocks
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "server/store"}, "an engine implements the contract and knows no service"},
-	{"server/...", over(ground, "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
+	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "api/..."), "the network half of the engine knows envelopes only"},
-	{"client/...", over(ground, "account", "pq3", "content", "api/...", "client/..."), "the engine meets the server in api only"},
+	{"client/...", over(ground, "internal/clock", "account", "pq3", "content", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// 4: wiring
 	{"cmd/posthornd", over(ground, "account", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
