@@ -22,8 +22,12 @@ type KeySeeds struct {
 // Equal bytes give equal keys.
 func GenerateSigningKey(read func([]byte)) (*SigningKey, KeySeeds) {
 	var seeds KeySeeds
-	copy(seeds.ECDSA[:], xonly.NewKey(read).Bytes())
-	read(seeds.MLDSA[:])
+	secret.Do(func() {
+		copy(seeds.ECDSA[:], xonly.NewKey(read).Bytes())
+		read(seeds.MLDSA[:])
+	})
+	secret.Created("identity ecdsa", seeds.ECDSA[:])
+	secret.Created("identity mldsa", seeds.MLDSA[:])
 	key, err := seeds.SigningKey()
 	if err != nil {
 		panic("account: a drawn key was refused: " + err.Error())

@@ -9,6 +9,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -20,12 +21,14 @@ type book struct {
 	peer     account.Party
 	now      time.Time
 	sessions pq3.Sessions
-	rows     map[pq3.SessionID]localdb.Session
+	// superseded is when each stored session ceased to be the one to send on,
+	// in ms; 0 for the one that is.
+	superseded map[pq3.SessionID]uint64
 }
 
 // openBook loads the sessions with a device.
 func (c *Client) openBook(tx *localdb.Tx, peer account.Party, now time.Time) (*book, error) {
-	b := &book{client: c, tx: tx, peer: peer, now: now, rows: map[pq3.SessionID]localdb.Session{}}
+	b := &book{client: c, tx: tx, peer: peer, now: now, superseded: map[pq3.SessionID]uint64{}}
 	rows, err := tx.Sessions(peer.Device.ID)
 	if err != nil {
 		return nil, err
@@ -36,7 +39,7 @@ func (c *Client) openBook(tx *localdb.Tx, peer account.Party, now time.Time) (*b
 			return nil, err
 		}
 		b.sessions, _ = b.sessions.With(s)
-		b.rows[s.ID()] = row
+		b.superseded[s.ID()] = row.SupersededAt
 	}
 	return b, nil
 }
@@ -56,16 +59,13 @@ func (b *book) save(next *pq3.Session) error {
 	kept, dropped := b.sessions.With(next)
 	b.sessions = kept
 	if dropped != nil {
-		delete(b.rows, dropped.ID())
+		delete(b.superseded, dropped.ID())
 		if err := b.tx.DeleteSession(b.peer.Device.ID, dropped.ID()); err != nil {
 			return err
 		}
 	}
 	if dropped != next {
-		row := b.rows[next.ID()]
-		row.Device, row.ID, row.StartTime = b.peer.Device.ID, next.ID(), next.StartTime()
-		row.State = next.MarshalState()
-		if err := errors.Join(b.put(row), b.putSkipped(next, earlier)); err != nil {
+		if err := errors.Join(b.put(next), b.putSkipped(next, earlier)); err != nil {
 			return err
 		}
 	}
@@ -81,27 +81,34 @@ func (b *book) putSkipped(next, earlier *pq3.Session) error {
 		}
 	}
 	for _, row := range put {
-		if err := b.tx.PutSkipped(b.peer.Device.ID, next.ID(), row.ID, row.Keys); err != nil {
+		err := b.tx.PutSkipped(b.peer.Device.ID, next.ID(), row.ID, row.Keys)
+		secret.Wipe(row.Keys)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *book) put(row localdb.Session) error {
-	b.rows[row.ID] = row
-	return b.tx.PutSession(row)
+// put writes a session without its skipped keys. What was marshalled for it
+// does not outlive the call.
+func (b *book) put(s *pq3.Session) error {
+	state := s.MarshalState()
+	defer secret.Wipe(state)
+	return b.tx.PutSession(localdb.Session{
+		Device: b.peer.Device.ID, ID: s.ID(), State: state,
+		StartTime: s.StartTime(), SupersededAt: b.superseded[s.ID()],
+	})
 }
 
 // markSuperseded starts the clock of every session that is no longer sent on.
 func (b *book) markSuperseded() error {
 	for _, s := range b.sessions[1:] {
-		row := b.rows[s.ID()]
-		if row.SupersededAt != 0 {
+		if b.superseded[s.ID()] != 0 {
 			continue
 		}
-		row.SupersededAt = millis(b.now)
-		if err := b.put(row); err != nil {
+		b.superseded[s.ID()] = millis(b.now)
+		if err := b.tx.SupersedeSession(b.peer.Device.ID, s.ID(), millis(b.now)); err != nil {
 			return err
 		}
 	}

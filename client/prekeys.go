@@ -8,6 +8,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -27,12 +28,17 @@ const (
 // ensurePrekey publishes a new bundle when the newest is a week old or worn
 // out, and one that was made but never published.
 func (c *Client) ensurePrekey(ctx context.Context) error {
-	var newest localdb.Prekey
+	var unpublished *account.Bundle
 	var usable bool
-	err := c.view(ctx, func(tx *localdb.Tx) (err error) {
-		newest, err = tx.NewestPrekey(account.PQ3A)
+	err := c.view(ctx, func(tx *localdb.Tx) error {
+		newest, err := tx.NewestPrekey(account.PQ3A)
 		if usable, err = found(err); err != nil || !usable {
 			return err
+		}
+		if !newest.Published {
+			if unpublished, err = bundleOf(newest); err != nil {
+				return err
+			}
 		}
 		starts, err := tx.CountBundleStarts(newest.Hash)
 		age := clock.Since(instant(newest.NotBefore))
@@ -44,8 +50,8 @@ func (c *Client) ensurePrekey(ctx context.Context) error {
 		return err
 	case !usable:
 		return c.rotatePrekey(ctx)
-	case !newest.Published:
-		return c.publish(ctx, newest)
+	case unpublished != nil:
+		return c.publish(ctx, unpublished)
 	default:
 		return nil
 	}
@@ -54,38 +60,46 @@ func (c *Client) ensurePrekey(ctx context.Context) error {
 // rotatePrekey makes a new prekey, stores it, and publishes its bundle. Older
 // private halves stay until their retention ends: envelopes may be on the way.
 func (c *Client) rotatePrekey(ctx context.Context) error {
-	row, err := newPrekey(c.me, c.entropy, clock.Now())
+	prekey, err := newPrekey(c.me, c.entropy, clock.Now())
 	if err != nil {
 		return err
 	}
-	if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.PutPrekey(row) }); err != nil {
+	if err := c.update(ctx, func(tx *localdb.Tx) error { return putPrekey(tx, prekey) }); err != nil {
 		return err
 	}
-	return c.publish(ctx, row)
+	return c.publish(ctx, prekey.Bundle())
 }
 
-func newPrekey(me *pq3.Identity, entropy pq3.Entropy, now time.Time) (localdb.Prekey, error) {
-	prekey, err := pq3.NewPrekey(me, account.PQ3A, now, now.Add(pq3.BundleLife), entropy)
-	if err != nil {
-		return localdb.Prekey{}, err
-	}
-	bundle := prekey.Bundle()
-	return localdb.Prekey{
-		Hash: prekey.Hash(), Suite: account.PQ3A, Private: prekey.Marshal(),
+func newPrekey(me *pq3.Identity, entropy pq3.Entropy, now time.Time) (*pq3.Prekey, error) {
+	return pq3.NewPrekey(me, account.PQ3A, now, now.Add(pq3.BundleLife), entropy)
+}
+
+// putPrekey stores a new prekey. What was marshalled for it does not outlive
+// the call.
+func putPrekey(tx *localdb.Tx, prekey *pq3.Prekey) error {
+	private, bundle := prekey.Marshal(), prekey.Bundle()
+	defer secret.Wipe(private)
+	return tx.PutPrekey(localdb.Prekey{
+		Hash: prekey.Hash(), Suite: account.PQ3A, Private: private,
 		NotBefore: bundle.NotBefore, NotAfter: bundle.NotAfter,
-	}, nil
+	})
 }
 
-func (c *Client) publish(ctx context.Context, row localdb.Prekey) error {
+// bundleOf is the public half of a stored prekey, inside the transaction that
+// read it.
+func bundleOf(row localdb.Prekey) (*account.Bundle, error) {
 	prekey, err := pq3.ParsePrekey(row.Private)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.server.PublishBundle(ctx, prekey.Bundle().Marshal()); err != nil {
+	return prekey.Bundle(), nil
+}
+
+func (c *Client) publish(ctx context.Context, bundle *account.Bundle) error {
+	if err := c.server.PublishBundle(ctx, bundle.Marshal()); err != nil {
 		return remote(err)
 	}
-	row.Published = true
-	return c.update(ctx, func(tx *localdb.Tx) error { return tx.PutPrekey(row) })
+	return c.update(ctx, func(tx *localdb.Tx) error { return tx.MarkPublished(bundle.Hash()) })
 }
 
 // prune erases what has outlived its use: prekeys, superseded sessions,

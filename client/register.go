@@ -94,7 +94,7 @@ func newProfile(ctx context.Context, cfg Config, name account.Name, serverURL st
 		if err := tx.PutProfile(row); err != nil {
 			return err
 		}
-		return tx.PutPrekey(prekey)
+		return putPrekey(tx, prekey)
 	}); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -102,22 +102,22 @@ func newProfile(ctx context.Context, cfg Config, name account.Name, serverURL st
 }
 
 // newAccount draws the keys of a first device and founds its account.
-func newAccount(now time.Time) (localdb.Profile, localdb.Prekey, error) {
+func newAccount(now time.Time) (localdb.Profile, *pq3.Prekey, error) {
 	entropy := pq3.SystemEntropy()
 	key, seeds := account.GenerateSigningKey(entropy.Read)
 	device := &account.Device{Key: key.Public(), Suites: []account.Suite{account.PQ3A}, CreatedAt: millis(now)}
 	entropy.Read(device.ID[:])
 	statement, err := account.NewAccount(device, key, millis(now), entropy.SignReader())
 	if err != nil {
-		return localdb.Profile{}, localdb.Prekey{}, err
+		return localdb.Profile{}, nil, err
 	}
 	roster, err := account.StartRoster(statement)
 	if err != nil {
-		return localdb.Profile{}, localdb.Prekey{}, err
+		return localdb.Profile{}, nil, err
 	}
 	me, err := pq3.NewIdentity(account.Party{Account: roster.ID(), Device: device}, key)
 	if err != nil {
-		return localdb.Profile{}, localdb.Prekey{}, err
+		return localdb.Profile{}, nil, err
 	}
 	prekey, err := newPrekey(me, entropy, now)
 	return localdb.Profile{
@@ -128,42 +128,44 @@ func newAccount(now time.Time) (localdb.Profile, localdb.Prekey, error) {
 
 // finishRegistration takes the stored account to the server and notes success.
 func (c *Client) finishRegistration(ctx context.Context) error {
-	prekey, err := c.firstPrekey(ctx)
+	bundle, err := c.firstBundle(ctx)
 	if err != nil {
 		return err
 	}
-	parsed, err := pq3.ParsePrekey(prekey.Private)
-	if err != nil {
-		return err
-	}
-	err = c.server.Register(ctx, c.profile.Name, c.profile.Statements[0], parsed.Bundle().Marshal())
+	err = c.server.Register(ctx, c.profile.Name, c.profile.Statements[0], bundle.Marshal())
 	if err := c.registration(ctx, err); err != nil {
 		return err
 	}
 	c.profile.Registered = true
-	prekey.Published = true
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		if err := tx.PutPrekey(prekey); err != nil {
+		if err := tx.MarkPublished(bundle.Hash()); err != nil {
 			return err
 		}
 		return tx.PutProfile(c.profile)
 	})
 }
 
-// firstPrekey is the stored prekey, or a new one if the registration was
-// interrupted long ago.
-func (c *Client) firstPrekey(ctx context.Context) (row localdb.Prekey, err error) {
-	err = c.update(ctx, func(tx *localdb.Tx) (err error) {
-		row, err = tx.NewestPrekey(account.PQ3A)
-		if known, err := found(err); err != nil || known && clock.Since(instant(row.NotBefore)) < prekeyLife {
+// firstBundle is that of the stored prekey, or of a new one if the registration
+// was interrupted long ago.
+func (c *Client) firstBundle(ctx context.Context) (bundle *account.Bundle, err error) {
+	err = c.update(ctx, func(tx *localdb.Tx) error {
+		row, err := tx.NewestPrekey(account.PQ3A)
+		known, err := found(err)
+		if err != nil {
 			return err
 		}
-		if row, err = newPrekey(c.me, c.entropy, clock.Now()); err != nil {
+		if known && clock.Since(instant(row.NotBefore)) < prekeyLife {
+			bundle, err = bundleOf(row)
 			return err
 		}
-		return tx.PutPrekey(row)
+		prekey, err := newPrekey(c.me, c.entropy, clock.Now())
+		if err != nil {
+			return err
+		}
+		bundle = prekey.Bundle()
+		return putPrekey(tx, prekey)
 	})
-	return row, err
+	return bundle, err
 }
 
 // registration reads the server's verdict. A name that is taken may be taken

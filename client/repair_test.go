@@ -98,6 +98,9 @@ func (w *world) snapshot(c *Client) (rows []localdb.Session) {
 	w.t.Helper()
 	w.read(c, func(tx *localdb.Tx) (err error) {
 		rows, err = tx.AllSessions()
+		for i := range rows { // they are wiped when the transaction ends
+			rows[i].State = slices.Clone(rows[i].State)
+		}
 		return err
 	})
 	return rows
@@ -204,7 +207,7 @@ func (w *world) personSince(name account.Name, made time.Time) *Client {
 	db, err := localdb.Create(cfg.Home, cfg.unlock())
 	if err == nil {
 		err = db.Update(w.ctx, func(tx *localdb.Tx) error {
-			return errors.Join(tx.PutProfile(row), tx.PutPrekey(prekey))
+			return errors.Join(tx.PutProfile(row), putPrekey(tx, prekey))
 		})
 		err = errors.Join(err, db.Close())
 	}

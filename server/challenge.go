@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 // challenges hands out login challenges without remembering them: a challenge
@@ -27,6 +28,7 @@ const challengeMAC = 16 // the length of the authenticated part, and of its MAC
 func newChallenges() *challenges {
 	c := &challenges{spent: map[[api.ChallengeSize]byte]time.Time{}}
 	_, _ = rand.Read(c.key[:])
+	secret.Created("challenge key", c.key[:])
 	return c
 }
 

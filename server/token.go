@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -49,9 +50,10 @@ func newTokens() *tokens {
 
 // issue makes a token for a device.
 func (t *tokens) issue(who caller, now time.Time) (text string, ends time.Time) {
-	var secret [32]byte
-	_, _ = rand.Read(secret[:])
-	text = base64.RawURLEncoding.EncodeToString(secret[:])
+	var drawn [32]byte
+	_, _ = rand.Read(drawn[:])
+	secret.Created("token", drawn[:])
+	text = base64.RawURLEncoding.EncodeToString(drawn[:])
 	hash := sha256.Sum256([]byte(text))
 	ends = now.Add(api.TokenLife)
 	t.mu.Lock()

@@ -58,6 +58,7 @@ const (
 func newMaster(unlock Unlock) (*secret.Key, *wrappedKey, error) {
 	master := new(secret.Key)
 	random(master[:])
+	secret.Created("master key", master[:])
 	w := &wrappedKey{Format: keyFormat}
 	wrapping, err := w.newWrapping(unlock)
 	if err != nil {
@@ -92,6 +93,7 @@ func (w *wrappedKey) newWrapping(unlock Unlock) (*secret.Key, error) {
 func (w *wrappedKey) intoKeyStore() *secret.Key {
 	wrapping := new(secret.Key)
 	random(wrapping[:])
+	secret.Created("wrapping key", wrapping[:])
 	name := make([]byte, 8)
 	random(name)
 	entry, value := hex.EncodeToString(name), hex.EncodeToString(wrapping[:])
@@ -121,6 +123,7 @@ func (w *wrappedKey) derive(unlock Unlock, create bool) (*secret.Key, error) {
 	b := argon2.IDKey(passphrase, w.Salt, w.KDF.Time, w.KDF.MemoryKiB, w.KDF.Threads, 32)
 	defer clear(b)
 	key := secret.Key(b)
+	secret.Created("wrapping key", key[:])
 	return &key, nil
 }
 

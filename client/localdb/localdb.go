@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 const (
@@ -23,11 +25,13 @@ type DB struct {
 }
 
 // Tx is a transaction on the profile. Its methods are in the files named after
-// what they store.
+// what they store. Keys that it reads out of sealed columns are wiped when it
+// ends, so parse them before that.
 type Tx struct {
-	ctx  context.Context
-	sql  *sql.Tx
-	rows *sealer
+	ctx    context.Context
+	sql    *sql.Tx
+	rows   *sealer
+	opened [][]byte // keys in the clear, until the end
 }
 
 // Unlock says where the key that protects a profile comes from.
@@ -62,7 +66,9 @@ func Open(dir string, unlock Unlock) (*DB, error) {
 		return nil, ErrNoProfile
 	}
 	return withLock(dir, false, func(held *lock) (*DB, error) {
-		master, err := readMaster(dir, unlock)
+		var master *secret.Key
+		var err error
+		secret.Do(func() { master, err = readMaster(dir, unlock) })
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +89,10 @@ func create(dir string, unlock Unlock, held *lock) (*DB, error) {
 			return nil, fmt.Errorf("localdb: clear an unfinished profile: %w", err)
 		}
 	}
-	master, wrapped, err := newMaster(unlock)
+	var master *secret.Key
+	var wrapped *wrappedKey
+	var err error
+	secret.Do(func() { master, wrapped, err = newMaster(unlock) })
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +138,9 @@ func (db *DB) run(ctx context.Context, opts *sql.TxOptions, do func(*Tx) error) 
 	// After a commit the rollback does nothing; after an error or a panic in
 	// do it undoes the transaction.
 	defer begun.Rollback() //nolint:errcheck // the first error is the one to tell
-	if err := do(&Tx{ctx: ctx, sql: begun, rows: db.rows}); err != nil {
+	tx := &Tx{ctx: ctx, sql: begun, rows: db.rows}
+	defer func() { secret.Wipe(tx.opened...) }()
+	if err := do(tx); err != nil {
 		return translate(err)
 	}
 	return translate(begun.Commit())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -64,6 +65,55 @@ func view[T any](t *testing.T, db *DB, f func(*Tx) (T, error)) (v T) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// keptSessions copies what is wiped when the transaction ends.
+func keptSessions(tx *Tx) ([]Session, error) {
+	rows, err := tx.AllSessions()
+	for i := range rows {
+		rows[i].State = bytes.Clone(rows[i].State)
+	}
+	return rows, err
+}
+
+func keptPrekeys(tx *Tx) ([]Prekey, error) {
+	rows, err := tx.Prekeys()
+	for i := range rows {
+		rows[i].Private = bytes.Clone(rows[i].Private)
+	}
+	return rows, err
+}
+
+// TestOpenedKeysAreWiped: nothing that a transaction read out of a sealed
+// column of keys is left when it has ended, however it ended.
+func TestOpenedKeysAreWiped(t *testing.T) {
+	_, db := made(t)
+	update(t, db, func(tx *Tx) error {
+		return errors.Join(tx.PutSession(Session{State: []byte("state")}), tx.PutPrekey(Prekey{Private: []byte("private")}),
+			tx.PutSkipped(account.DeviceID{}, [8]byte{}, 1, []byte("skipped")))
+	})
+	failed := errors.New("failed")
+	for _, end := range []error{nil, failed} {
+		var read [][]byte
+		err := db.View(t.Context(), func(tx *Tx) error {
+			sessions, err := tx.AllSessions()
+			prekeys, err2 := tx.Prekeys()
+			skipped, err3 := tx.Skipped(account.DeviceID{}, [8]byte{})
+			read = append(slices.Clone(tx.opened), skipped, sessions[0].State, prekeys[0].Private)
+			if string(bytes.Join(read[len(read)-3:], nil)) != "skippedstateprivate" {
+				t.Errorf("read %q", read)
+			}
+			return errors.Join(err, err2, err3, end)
+		})
+		if !errors.Is(err, end) {
+			t.Fatal(err)
+		}
+		for _, b := range read {
+			if !bytes.Equal(b, make([]byte, len(b))) {
+				t.Errorf("%q is left after %v", b, end)
+			}
+		}
+	}
 }
 
 func TestProfileOpensWithItsPassphraseOnly(t *testing.T) {
@@ -222,7 +272,7 @@ func TestSealedColumnsStayInTheirRows(t *testing.T) {
 			t.Errorf("%s: %v", swap, err)
 		}
 	}
-	if rows := view(t, db, (*Tx).AllSessions); len(rows) != 2 || string(rows[1].State) != "one" {
+	if rows := view(t, db, keptSessions); len(rows) != 2 || string(rows[1].State) != "one" {
 		t.Errorf("rows %+v", rows)
 	}
 }
@@ -357,13 +407,13 @@ func TestRowsComeBack(t *testing.T) {
 	same("contacts", view(t, db, (*Tx).Contacts), []Contact{contact})
 	same("by name", view(t, db, func(tx *Tx) (Contact, error) { return tx.ContactByName("bob") }), contact)
 	same("device", view(t, db, func(tx *Tx) (PeerDevice, error) { return tx.PeerDevice(dev) }), device)
-	same("sessions", view(t, db, (*Tx).AllSessions), []Session{session})
+	same("sessions", view(t, db, keptSessions), []Session{session})
 	skipped := func(tx *Tx) (string, error) {
 		keys, err := tx.Skipped(dev, session.ID)
 		return string(keys), err
 	}
 	same("skipped keys", view(t, db, skipped), "first last")
-	same("prekeys", view(t, db, (*Tx).Prekeys), []Prekey{prekey})
+	same("prekeys", view(t, db, keptPrekeys), []Prekey{prekey})
 	same("repair", view(t, db, func(tx *Tx) (Repair, error) { return tx.Repair(dev) }), repair)
 	same("waiting", view(t, db, (*Tx).AllWaiting), []WaitingMessage{waiting})
 	same("totals", view(t, db, func(tx *Tx) (WaitingTotals, error) { return tx.WaitingTotals(dev) }), WaitingTotals{1, 1, 1})

@@ -34,6 +34,7 @@ func openDB(dir string, master *secret.Key, held *lock) (*DB, error) {
 		return nil, err
 	}
 	defer rowKey.Wipe()
+	secret.Created("row key", rowKey[:])
 	rows, err := newSealer(&rowKey)
 	if err != nil {
 		return nil, err
@@ -71,9 +72,12 @@ func connect(dir string, master *secret.Key) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	secret.Created("page key", pageKey[:])
 	file := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: "vfs=adiantum&_txlock=immediate"}
 	pool, err := driver.Open(file.String(), func(c *sqlite3.Conn) error {
-		if err := c.Exec("PRAGMA hexkey = '" + hex.EncodeToString(pageKey[:]) + "'"); err != nil {
+		var err error
+		secret.Do(func() { err = c.Exec("PRAGMA hexkey = '" + hex.EncodeToString(pageKey[:]) + "'") })
+		if err != nil {
 			return err
 		}
 		return c.Exec(pragmas)

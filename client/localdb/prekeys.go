@@ -6,7 +6,7 @@ import "github.com/posthorn/posthorn/account"
 type Prekey struct {
 	Hash      account.BundleHash
 	Suite     account.Suite
-	Private   []byte // pq3.Prekey's encoding; sealed
+	Private   []byte // pq3.Prekey's encoding; sealed, wiped when the transaction ends
 	NotBefore uint64 // ms
 	NotAfter  uint64 // ms
 	Published bool   // the server has it
@@ -17,6 +17,12 @@ func (tx *Tx) PutPrekey(p Prekey) error {
 	_, err := tx.exec("INSERT INTO prekeys VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO UPDATE SET suite = excluded.suite,"+
 		" private = excluded.private, not_before = excluded.not_before, not_after = excluded.not_after, published = excluded.published",
 		p.Hash[:], p.Suite, tx.rows.seal("prekeys.private", p.Hash[:], p.Private), p.NotBefore, p.NotAfter, p.Published)
+	return err
+}
+
+// MarkPublished notes that the server has the bundle.
+func (tx *Tx) MarkPublished(hash account.BundleHash) error {
+	_, err := tx.exec("UPDATE prekeys SET published = 1 WHERE hash = ?", hash[:])
 	return err
 }
 
@@ -54,6 +60,6 @@ func (tx *Tx) scanPrekey(row scanner) (p Prekey, err error) {
 	if err := row.Scan(fixed(p.Hash[:]), &p.Suite, &sealed, &p.NotBefore, &p.NotAfter, &p.Published); err != nil {
 		return Prekey{}, err
 	}
-	p.Private, err = tx.rows.open("prekeys.private", p.Hash[:], sealed)
+	p.Private, err = tx.openKeys("prekeys.private", p.Hash[:], sealed)
 	return p, err
 }

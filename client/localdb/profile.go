@@ -1,7 +1,10 @@
 package localdb
 
 import (
+	"slices"
+
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 // Profile is who this device is. A database holds at most one.
@@ -18,8 +21,8 @@ type Profile struct {
 
 // PutProfile stores p in the place of an earlier one.
 func (tx *Tx) PutProfile(p Profile) error {
-	seeds := append(append([]byte{}, p.KeySeeds.ECDSA[:]...), p.KeySeeds.MLDSA[:]...)
-	defer clear(seeds)
+	seeds := slices.Concat(p.KeySeeds.ECDSA[:], p.KeySeeds.MLDSA[:])
+	defer secret.Wipe(seeds)
 	_, err := tx.exec("INSERT INTO profile VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"+
 		" server = excluded.server, account = excluded.account, device = excluded.device, statements = excluded.statements,"+
 		" seeds = excluded.seeds, created = excluded.created, registered = excluded.registered",
@@ -41,11 +44,10 @@ func (tx *Tx) scanProfile(row scanner) (p Profile, err error) {
 	if p.Statements, err = unpackList(statements); err != nil {
 		return Profile{}, err
 	}
-	seeds, err := tx.rows.open("profile.seeds", p.Device[:], sealed)
+	seeds, err := tx.openKeys("profile.seeds", p.Device[:], sealed)
 	if err != nil {
 		return Profile{}, err
 	}
-	defer clear(seeds)
 	if len(seeds) != len(p.KeySeeds.ECDSA)+len(p.KeySeeds.MLDSA) {
 		return Profile{}, corrupt("profile.seeds")
 	}

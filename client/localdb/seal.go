@@ -18,9 +18,12 @@ const (
 
 // derive makes one of the keys below the master key.
 func derive(master *secret.Key, info string) (key secret.Key, err error) {
-	b, err := hkdf.Expand(sha512.New384, master[:], info, len(key))
-	copy(key[:], b)
-	clear(b)
+	secret.Do(func() {
+		var b []byte
+		b, err = hkdf.Expand(sha512.New384, master[:], info, len(key))
+		copy(key[:], b)
+		secret.Wipe(b)
+	})
 	return key, err
 }
 
@@ -28,16 +31,16 @@ func derive(master *secret.Key, info string) (key secret.Key, err error) {
 // neither be altered nor moved.
 type sealer struct{ aead cipher.AEAD }
 
-func newSealer(key *secret.Key) (*sealer, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{aead}, nil
+func newSealer(key *secret.Key) (s *sealer, err error) {
+	secret.Do(func() {
+		var block cipher.Block
+		if block, err = aes.NewCipher(key[:]); err != nil {
+			return
+		}
+		s = &sealer{}
+		s.aead, err = cipher.NewGCMWithRandomNonce(block)
+	})
+	return s, err
 }
 
 // place is the associated data of a column: table, column and primary key.
@@ -48,16 +51,28 @@ func place(column string, key []byte) []byte {
 
 // seal encrypts plain for a column ("table.column") of the row with a key.
 func (s *sealer) seal(column string, key, plain []byte) []byte {
-	return s.aead.Seal(nil, nil, plain, place(column, key))
+	sealed := make([]byte, 0, len(plain)+s.aead.Overhead())
+	bound := place(column, key)
+	secret.Do(func() { sealed = s.aead.Seal(sealed, nil, plain, bound) })
+	return sealed
 }
 
 // open is the reverse; ErrCorrupt when the bytes were not sealed for there.
-func (s *sealer) open(column string, key, sealed []byte) ([]byte, error) {
-	plain, err := s.aead.Open(nil, nil, sealed, place(column, key))
+func (s *sealer) open(column string, key, sealed []byte) (plain []byte, err error) {
+	bound := place(column, key)
+	secret.Do(func() { plain, err = s.aead.Open(nil, nil, sealed, bound) })
 	if err != nil {
 		return nil, corrupt(column + " does not open")
 	}
 	return plain, nil
+}
+
+// openKeys is open for a column that holds keys: they live until the
+// transaction ends.
+func (tx *Tx) openKeys(column string, key, sealed []byte) ([]byte, error) {
+	plain, err := tx.rows.open(column, key, sealed)
+	tx.opened = append(tx.opened, plain)
+	return plain, err
 }
 
 // random fills b; crypto/rand never fails.

@@ -6,7 +6,7 @@ import "github.com/posthorn/posthorn/account"
 type Session struct {
 	Device       account.DeviceID
 	ID           [8]byte
-	State        []byte // pq3.Session.MarshalState; sealed
+	State        []byte // pq3.Session.MarshalState; sealed, wiped when the transaction ends
 	StartTime    uint64 // ms
 	SupersededAt uint64 // ms; zero while it is the one to send on
 }
@@ -17,6 +17,12 @@ func (tx *Tx) PutSession(s Session) error {
 	_, err := tx.exec("INSERT INTO sessions VALUES (?, ?, ?, ?, ?) ON CONFLICT (device, id) DO UPDATE SET"+
 		" state = excluded.state, start_time = excluded.start_time, superseded = excluded.superseded",
 		s.Device[:], s.ID[:], tx.rows.seal("sessions.state", key, s.State), s.StartTime, s.SupersededAt)
+	return err
+}
+
+// SupersedeSession notes when a session ceased to be the one to send on.
+func (tx *Tx) SupersedeSession(device account.DeviceID, id [8]byte, at uint64) error {
+	_, err := tx.exec("UPDATE sessions SET superseded = ? WHERE device = ? AND id = ?", at, device[:], id[:])
 	return err
 }
 
@@ -54,6 +60,6 @@ func (tx *Tx) scanSession(row scanner) (s Session, err error) {
 	if err := row.Scan(fixed(s.Device[:]), fixed(s.ID[:]), &state, &s.StartTime, &s.SupersededAt); err != nil {
 		return Session{}, err
 	}
-	s.State, err = tx.rows.open("sessions.state", sessionKey(s.Device, s.ID), state)
+	s.State, err = tx.openKeys("sessions.state", sessionKey(s.Device, s.ID), state)
 	return s, err
 }

@@ -2,6 +2,7 @@ package localdb
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/posthorn/posthorn/account"
 )
@@ -26,19 +27,19 @@ func (tx *Tx) DeleteSkipped(device account.DeviceID, session [8]byte, id uint64)
 }
 
 // Skipped returns all blocks of a session one after the other, in ascending
-// order of their ids, as pq3.RestoreSession takes them; empty without any.
-func (tx *Tx) Skipped(device account.DeviceID, session [8]byte) (keys []byte, err error) {
+// order of their ids, as pq3.RestoreSession takes them; empty without any. They
+// are wiped when the transaction ends.
+func (tx *Tx) Skipped(device account.DeviceID, session [8]byte) ([]byte, error) {
 	open := func(row scanner) ([]byte, error) {
 		var block, sealed []byte
 		if err := row.Scan(&block, &sealed); err != nil {
 			return nil, err
 		}
-		return tx.rows.open("skipped.keys", append(sessionKey(device, session), block...), sealed)
+		return tx.openKeys("skipped.keys", append(sessionKey(device, session), block...), sealed)
 	}
 	blocks, err := list(tx, open, "SELECT block, keys FROM skipped WHERE device = ? AND session = ? ORDER BY block", device[:], session[:])
-	for _, block := range blocks {
-		keys = append(keys, block...)
-	}
+	keys := slices.Concat(blocks...)
+	tx.opened = append(tx.opened, keys)
 	return keys, err
 }
 
