@@ -11,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -64,6 +65,9 @@ type Client struct {
 	baselines *baselines
 	transmit  sync.Mutex // one flush of the outbox at a time
 }
+
+// Format shows nothing of the profile, whose keys are in it.
+func (c *Client) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Open unlocks and opens an existing profile without touching the network.
 // Errors: ErrNoProfile, ErrLocked, ErrNoPassphrase, ErrWrongPassphrase,

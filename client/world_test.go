@@ -244,7 +244,7 @@ func (w *world) sessionRows(c *Client) []byte {
 		rows, err := tx.AllSessions()
 		for _, r := range rows {
 			skipped, err := tx.Skipped(r.Device, r.ID)
-			fmt.Fprintf(&b, "%x %x %x %x %d %d %v\n", r.Device, r.ID, r.State, skipped, r.StartTime, r.SupersededAt, err)
+			fmt.Fprintf(&b, "%x %x %x %x %d %d %v\n", r.Device, r.ID, []byte(r.State), skipped, r.StartTime, r.SupersededAt, err)
 		}
 		waiting, err2 := tx.AllWaiting()
 		fmt.Fprintf(&b, "%d waiting", len(waiting))

@@ -34,6 +34,9 @@ type Tx struct {
 	opened [][]byte // keys in the clear, until the end
 }
 
+// Format shows none of the keys that the transaction has opened.
+func (tx *Tx) Format(f fmt.State, _ rune) { secret.Redact(f) }
+
 // Unlock says where the key that protects a profile comes from.
 type Unlock struct {
 	// Passphrase is asked only when the key store does not hold the key; create

@@ -85,6 +85,6 @@ func (tx *Tx) scanOldSkipped(row scanner) (old oldSkipped, err error) {
 	if err := row.Scan(fixed(s.Device[:]), fixed(s.ID[:]), &sealed); err != nil {
 		return oldSkipped{}, err
 	}
-	old.keys, err = tx.rows.open("sessions.skipped", sessionKey(s.Device, s.ID), sealed)
+	old.keys, err = tx.openKeys("sessions.skipped", sessionKey(s.Device, s.ID), sealed)
 	return old, err
 }

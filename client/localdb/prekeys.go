@@ -1,15 +1,18 @@
 package localdb
 
-import "github.com/posthorn/posthorn/account"
+import (
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/secret"
+)
 
 // Prekey is one of this device's prekey bundles with its private half.
 type Prekey struct {
 	Hash      account.BundleHash
 	Suite     account.Suite
-	Private   []byte // pq3.Prekey's encoding; sealed, wiped when the transaction ends
-	NotBefore uint64 // ms
-	NotAfter  uint64 // ms
-	Published bool   // the server has it
+	Private   secret.Bytes // pq3.Prekey's encoding; sealed, wiped when the transaction ends
+	NotBefore uint64       // ms
+	NotAfter  uint64       // ms
+	Published bool         // the server has it
 }
 
 // PutPrekey stores p, replacing the row with the same hash.

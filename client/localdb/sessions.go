@@ -1,14 +1,17 @@
 package localdb
 
-import "github.com/posthorn/posthorn/account"
+import (
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/secret"
+)
 
 // Session is one session with one device of a contact.
 type Session struct {
 	Device       account.DeviceID
 	ID           [8]byte
-	State        []byte // pq3.Session.MarshalState; sealed, wiped when the transaction ends
-	StartTime    uint64 // ms
-	SupersededAt uint64 // ms; zero while it is the one to send on
+	State        secret.Bytes // pq3.Session.MarshalState; sealed, wiped when the transaction ends
+	StartTime    uint64       // ms
+	SupersededAt uint64       // ms; zero while it is the one to send on
 }
 
 // PutSession stores s, replacing the row with the same device and id.

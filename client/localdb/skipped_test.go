@@ -45,8 +45,11 @@ func TestVersion1KeepsItsSkippedKeys(t *testing.T) {
 	})
 	db = reopen(t, dir, db)
 	for session, want := range map[[8]byte]string{full.ID: string(keys), empty.ID: ""} {
-		got := view(t, db, func(tx *Tx) ([]byte, error) { return tx.Skipped(full.Device, session) })
-		if string(got) != want {
+		got := view(t, db, func(tx *Tx) (string, error) {
+			keys, err := tx.Skipped(full.Device, session)
+			return string(keys), err
+		})
+		if got != want {
 			t.Errorf("session %x: %x, want %x", session, got, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/secret"
 )
 
 const (
@@ -59,6 +61,9 @@ type Client struct {
 	mu    sync.Mutex // guards token; held while a new one is fetched
 	token token
 }
+
+// Format shows nothing of the client, which holds a token.
+func (c *Client) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // New makes a client for the server at a URL. It opens no connection. The
 // error is ErrAddress.

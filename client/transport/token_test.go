@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,6 +19,15 @@ func TestTokenLivesByElapsedTime(t *testing.T) {
 		}
 		if issued.usable(here.Add(15 * time.Minute)) {
 			t.Errorf("clock off by %v: the token is used beyond its end", off)
+		}
+	}
+}
+
+func TestA52ClientPrintsNoToken(t *testing.T) {
+	c := &Client{token: token{text: "bearer-of-news"}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		if text := fmt.Sprintf(verb, c); strings.Contains(text, "news") || strings.Contains(text, "6e657773") {
+			t.Errorf("%s prints the token", verb)
 		}
 	}
 }

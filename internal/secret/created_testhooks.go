@@ -64,5 +64,6 @@ func openRecord() *os.File {
 	if err != nil {
 		panic("secret: " + secretsFile + ": " + err.Error())
 	}
+	collectOnSignal()
 	return file
 }

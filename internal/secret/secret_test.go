@@ -17,6 +17,7 @@ type holder struct {
 	Key  Key
 	Seed *Seed64
 	List []Key
+	Any  Bytes
 	Map  map[string]Key
 }
 
@@ -32,8 +33,8 @@ func secrets() (Key, Seed64) {
 
 func values() []any {
 	k, s := secrets()
-	h := holder{"n", k, &s, []Key{k}, map[string]Key{"k": k}}
-	return []any{k, &k, s, &s, h, &h, []Key{k}, []*Key{&k}, map[string]Seed64{"s": s}}
+	h := holder{"n", k, &s, []Key{k}, s[:], map[string]Key{"k": k}}
+	return []any{k, &k, s, &s, h, &h, []Key{k}, []*Key{&k}, map[string]Seed64{"s": s}, Bytes(s[:]), []Bytes{k[:]}}
 }
 
 // leaks looks for the middle of a secret in each form in which Go prints bytes.
