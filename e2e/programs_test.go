@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,8 @@ type daemon struct {
 	data    string
 	address string
 	options []string // of serve
+	built   string   // the folder of its program, when not binaries
+	env     []string // more of the environment
 	process *exec.Cmd
 	logs    *bytes.Buffer // of all runs; complete while no process runs
 }
@@ -83,7 +86,8 @@ func (d *daemon) url() string { return "http://" + d.address }
 func (d *daemon) start() {
 	d.t.Helper()
 	args := append([]string{"serve", "--data", d.data, "--listen", d.address, "--open-registration"}, d.options...)
-	d.process = exec.Command(filepath.Join(binaries, "posthornd"), args...)
+	d.process = exec.Command(filepath.Join(cmp.Or(d.built, binaries), "posthornd"), args...)
+	d.process.Env = append(os.Environ(), d.env...)
 	d.process.Stderr = d.logs
 	out, err := d.process.StdoutPipe()
 	if err != nil {
@@ -125,6 +129,8 @@ type person struct {
 	name       string
 	home       string
 	passphrase string
+	built      string   // the folder of the programs, when not binaries
+	env        []string // more of the environment
 }
 
 // newPerson prepares a profile with a passphrase file.
@@ -175,13 +181,13 @@ type result struct {
 
 // command prepares a posthorn process for this profile.
 func (p *person) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "posthorn"), append([]string{"--home", p.home}, args...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(cmp.Or(p.built, binaries), "posthorn"), append([]string{"--home", p.home}, args...)...)
 	cmd.Env = p.environment()
 	return cmd
 }
 
 func (p *person) environment() []string {
-	return append(os.Environ(), "POSTHORN_PASSPHRASE_FILE="+p.passphrase)
+	return append(append(os.Environ(), "POSTHORN_PASSPHRASE_FILE="+p.passphrase), p.env...)
 }
 
 // run runs a command to its end, a minute at most.

@@ -1,0 +1,191 @@
+//go:build testhooks
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// shifted is a server and two people whose programs go by a clock that the
+// test can move.
+type shifted struct {
+	t          *testing.T
+	offset     string // the file
+	alice, bob *person
+	secrets    map[string]string // file of each person
+}
+
+// newShifted makes Alice and Bob contacts of each other, by the machine's time.
+func newShifted(t *testing.T) *shifted {
+	t.Helper()
+	programs := hooked.programs(t)
+	s := &shifted{t: t, offset: filepath.Join(t.TempDir(), "offset"), secrets: map[string]string{}}
+	s.move(0)
+	d := newDaemon(t, filepath.Join(t.TempDir(), "server"))
+	d.built, d.env = programs, []string{"POSTHORN_TEST_CLOCK_OFFSET=@" + s.offset}
+	d.start()
+	t.Cleanup(d.kill)
+	meet := func(name string) *person {
+		p := newPerson(t, name)
+		s.secrets[name] = filepath.Join(t.TempDir(), "secrets")
+		p.built, p.env = programs, []string{"POSTHORN_TEST_CLOCK_OFFSET=@" + s.offset, "POSTHORN_TEST_SECRETS_FILE=" + s.secrets[name]}
+		p.must("register", name, "--server", d.url())
+		return p
+	}
+	s.alice, s.bob = meet("alice"), meet("bob")
+	s.alice.must("send", "@bob", "hello")
+	s.bob.must("read")
+	s.bob.must("send", "@alice", "hello yourself")
+	s.alice.must("read")
+	s.bob.must("read")
+	return s
+}
+
+// move sets the clock of all programs to now and an offset.
+func (s *shifted) move(offset time.Duration) {
+	s.t.Helper()
+	if err := os.WriteFile(s.offset, []byte(offset.String()+"\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// shown is what session show --json says about the one device of a contact.
+type shown struct {
+	Epoch     int       `json:"epoch"`
+	KEMRekeys int       `json:"kem_rekeys"`
+	LastRekey time.Time `json:"last_rekey_at"`
+	RekeyDue  time.Time `json:"rekey_due_at"`
+}
+
+func (s *shifted) session(p *person, with string) shown {
+	s.t.Helper()
+	var view struct{ Devices []shown }
+	text := p.must("session", "show", "@"+with, "--json")
+	if err := json.Unmarshal([]byte(text), &view); err != nil || len(view.Devices) != 1 {
+		s.t.Fatalf("session show: %v\n%s", err, text)
+	}
+	return view.Devices[0]
+}
+
+// near reports whether a time is within a few minutes of now and an offset.
+func near(at time.Time, offset time.Duration) bool {
+	return time.Until(at.Add(-offset)).Abs() < 5*time.Minute
+}
+
+// TestClockRekeyAfterADay: 26 hours on, a rekey is overdue, the next exchanges
+// complete one, and session show says so.
+func TestClockRekeyAfterADay(t *testing.T) {
+	t.Parallel()
+	s := newShifted(t)
+	before := s.session(s.alice, "bob")
+	if before.RekeyDue.Before(time.Now()) || near(before.LastRekey, 26*time.Hour) {
+		t.Fatalf("before: %+v", before)
+	}
+	s.move(26 * time.Hour)
+	for range 3 {
+		s.alice.must("read")
+		s.bob.must("read")
+	}
+	after := s.session(s.alice, "bob")
+	if after.KEMRekeys <= before.KEMRekeys || !near(after.LastRekey, 26*time.Hour) || !near(after.RekeyDue, 50*time.Hour) {
+		t.Errorf("26 hours on: %+v, before %+v", after, before)
+	}
+	if after.Epoch <= before.Epoch {
+		t.Error("a day is no reason for a new session")
+	}
+}
+
+// TestClockJumpIsNoticed: a client that is online when the clock jumps sends
+// its heartbeat within seconds.
+func TestClockJumpIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := newShifted(t)
+	follow := s.bob.command(t.Context(), "read", "--follow")
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = follow.Process.Kill()
+		_ = follow.Wait()
+	}()
+	time.Sleep(3 * time.Second)
+	keys := func() int { return countKinds(readSecrets(t, s.secrets["bob"]))["message key"] }
+	before := keys()
+	time.Sleep(3 * time.Second)
+	if now := keys(); now != before {
+		t.Fatalf("%d message keys, then %d: not quiet before the jump", before, now)
+	}
+	s.move(26 * time.Hour)
+	for end := time.Now().Add(10 * time.Second); keys() == before; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no heartbeat within ten seconds of the jump")
+		}
+	}
+}
+
+// TestClockNewSessionAfterAWeek: eight days on, bundles are replaced, and what
+// is sent starts a new session, because the hard limit forbids the old one.
+func TestClockNewSessionAfterAWeek(t *testing.T) {
+	t.Parallel()
+	s := newShifted(t)
+	prekeys := func(name string) int { return countKinds(readSecrets(t, s.secrets[name]))["prekey kem"] }
+	for range 2 { // so that a new session has a smaller epoch for long enough
+		s.alice.must("send", "@bob", "ping")
+		s.bob.must("read")
+		s.bob.must("send", "@alice", "pong")
+		s.alice.must("read")
+	}
+	before, made := s.session(s.alice, "bob"), prekeys("bob")
+	s.move(8 * 24 * time.Hour)
+	s.bob.must("read")
+	if now := prekeys("bob"); now != made+1 {
+		t.Errorf("%d prekeys after eight days, %d before", now, made)
+	}
+	s.alice.must("send", "@bob", "after a holiday")
+	if got := s.bob.texts(s.alice); got["after a holiday"] != 1 {
+		t.Errorf("texts %v", got)
+	}
+	if after := s.session(s.alice, "bob"); after.Epoch >= before.Epoch {
+		t.Errorf("the session goes on: %+v, before %+v", after, before)
+	}
+}
+
+// TestHooksRecordEverySecret: a conversation leaves each kind of secret in the
+// files of those who made it.
+func TestHooksRecordEverySecret(t *testing.T) {
+	t.Parallel()
+	s := newShifted(t)
+	wanted := []string{
+		"identity ecdsa", "identity mldsa", "prekey ecdh", "prekey kem", "master key", "wrapping key", "row key", "page key",
+		"root key", "chain key", "message key", "ratchet key", "KEM seed",
+	}
+	var all []created
+	for name, file := range s.secrets {
+		own := readSecrets(t, file)
+		if kinds := countKinds(own); kinds["message key"] < 3 || kinds["root key"] < 2 {
+			t.Errorf("%s: only %v", name, kinds)
+		}
+		all = append(all, own...)
+	}
+	kinds := countKinds(all)
+	for _, kind := range wanted {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s among %v", kind, kinds)
+		}
+	}
+	for _, c := range all {
+		if size := len(c.bytes); size != 32 && size != 64 {
+			t.Errorf("a %s of %d bytes", c.Kind, size)
+		}
+		if !near(c.At, 0) {
+			t.Errorf("a %s made at %v", c.Kind, c.At)
+		}
+	}
+	if info, err := os.Stat(s.secrets["alice"]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("secrets file: %v, %v", info, err)
+	}
+}
