@@ -25,6 +25,12 @@ lint: ## format, vet, static analysis, schema, and the rules of internal/arch
 	$(TOOL) buf lint
 	go test ./internal/arch
 
+.PHONY: secrets
+secrets: ## the test hooks, and the search of memory and files for erased secrets
+	go test -tags testhooks ./internal/secret ./internal/clock
+	GOEXPERIMENT=runtimesecret go test ./internal/secret
+	go test -tags testhooks ./e2e -v -run 'TestClock|TestHooks|TestScan|TestErased'
+
 .PHONY: bench
 bench: ## the core beside its floor; the figures go into the documents
 	go test ./bench -run Ratios -ratios -write -count 1 -v
