@@ -24,7 +24,7 @@ import (
 
 // ratcheted are the kinds of secrets that the protocol erases sooner or later
 // (SPEC §6 to §8), and the keys that open a profile and are needed no more.
-var ratcheted = []string{"root key", "chain key", "message key", "ratchet key", "KEM seed", "master key", "wrapping key"}
+var ratcheted = []string{"root key", "chain key", "message key", "ratchet key", "KEM seed", "ECDH secret", "KEM secret", "master key", "wrapping key"}
 
 // wantedGone is how many erased secrets of each process a scan must look for.
 const wantedGone = 150

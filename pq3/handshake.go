@@ -41,32 +41,33 @@ func Initiate(me *Identity, peer account.Party, bundle *account.Bundle, o Initia
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{
-		link: newLink(me, peer, suite), policy: policy, initiator: true,
-		startTime: max(millis(now), o.After+1), keyMade: bundle.NotBefore,
-	}
-	s.lastKEM, s.openedAt = s.startTime, s.startTime
-	secret.Do(func() { err = s.begin(ent, bundle) })
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	var s *Session
+	startTime := max(millis(now), o.After+1)
+	secret.Do(func() { s, err = begin(newLink(me, peer, suite), policy, bundle, startTime, ent) })
+	return s, err
 }
 
 // begin derives the initiator's side of epoch 0. SPEC §5.2, points 2 to 7.
 //
 // formal: kem-encapsulate
-func (s *Session) begin(ent Entropy, bundle *account.Bundle) error {
+func begin(l *link, policy Policy, bundle *account.Bundle, startTime uint64, ent Entropy) (*Session, error) {
+	s := &Session{
+		link: l, policy: policy, initiator: true,
+		startTime: startTime, lastKEM: startTime, openedAt: startTime, keyMade: bundle.NotBefore,
+	}
 	chain := &sendChain{ratchet: xonly.NewKey(drawing(ent, "ratchet key"))}
 	chain.ratchetKey = xonly.X(chain.ratchet.PublicKey())
 	kemSecret, ciphertext := ent.Encapsulate(bundle.KEMKey())
 	if err := checkKEMSecret(kemSecret); err != nil {
-		return err
+		return nil, err
 	}
-	info := startInfo(s.link.outgoing, bundle.ECDH[:], chain.ratchetKey[:], ciphertext, bundle.KEM[:])
+	info := startInfo(l.outgoing, bundle.ECDH[:], chain.ratchetKey[:], ciphertext, bundle.KEM[:])
 	s.root, chain.key = rootKey{}.step(agree(chain.ratchet, bundle.ECDHKey()), kemSecret, info)
+	if err := s.signStart(ent, chain, bundle.Hash(), ciphertext); err != nil {
+		return nil, err
+	}
 	s.send = chain
-	return s.signStart(ent, chain, bundle.Hash(), ciphertext)
+	return s, nil
 }
 
 // checkBundle decides the suite and refuses every bundle that must not be

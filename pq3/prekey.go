@@ -3,6 +3,7 @@ package pq3
 import (
 	"crypto/ecdh"
 	"crypto/mlkem"
+	"fmt"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -24,6 +25,9 @@ type Prekey struct {
 	expanded *mlkem.DecapsulationKey1024 // of kem
 	bundle   *account.Bundle
 }
+
+// Format shows nothing of a prekey, for the reason that Session's does.
+func (p Prekey) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Prekeys finds the private half that a session start names.
 type Prekeys interface {

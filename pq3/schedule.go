@@ -38,8 +38,11 @@ var noKEM [hashSize]byte
 //
 // formal: kdf-root
 func (rk rootKey) step(ecdhSecret, kemSecret, info []byte) (rootKey, chainKey) {
+	secret.Created("ECDH secret", ecdhSecret)
 	if kemSecret == nil {
 		kemSecret = noKEM[:]
+	} else {
+		secret.Created("KEM secret", kemSecret)
 	}
 	classical := extract(rk.Key[:], ecdhSecret)
 	hybrid := extract(kemSecret, classical[:])

@@ -2,6 +2,7 @@ package pq3
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,6 +42,11 @@ type Session struct {
 	keyMade   uint64 // when the key behind that secret was generated
 	openedAt  uint64 // when this device last opened an epoch
 }
+
+// Format shows nothing of a session: fmt would print the keys in its unexported
+// fields, whose own methods it does not call. It is on the value, so that a
+// pointer has it too.
+func (s Session) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // ID names the session.
 func (s *Session) ID() SessionID { return s.id }

@@ -12,8 +12,8 @@ import (
 // SkippedRow is the storage form of one block of skipped keys. A session's
 // rows in ascending order of ID, one after the other, are its MarshalSkipped.
 type SkippedRow struct {
-	ID   uint64 // epoch and index of the first key in it, unique in a session
-	Keys []byte // secret; seal it before it is written
+	ID   uint64       // epoch and index of the first key in it, unique in a session
+	Keys secret.Bytes // seal it before it is written
 }
 
 func (b skippedBlock) row() (row SkippedRow) {
