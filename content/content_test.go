@@ -116,30 +116,11 @@ func TestIDReadsItsOwnText(t *testing.T) {
 	if got, err := ParseID(id.String()); err != nil || got != id {
 		t.Fatalf("got %v, %v", got, err)
 	}
-	for _, bad := range []string{"", "ab", strings.Repeat("g", 32), strings.Repeat("a", 34)} {
+	for _, bad := range []string{"", "ab", strings.Repeat("g", 32), strings.Repeat("a", 34), strings.ToUpper(id.String())} {
 		if _, err := ParseID(bad); err == nil {
 			t.Errorf("%q accepted", bad)
 		}
 	}
-}
-
-// FuzzDecode: whatever decodes encodes to the same bytes again.
-func FuzzDecode(f *testing.F) {
-	for _, m := range messages() {
-		if encoded, err := Encode(m); err == nil && len(encoded) < 1000 {
-			f.Add(encoded)
-		}
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Decode(b)
-		if err != nil {
-			return
-		}
-		again, err := Encode(m)
-		if err != nil || !bytes.Equal(again, b) {
-			t.Fatalf("%x decodes, but encodes to %x (%v)", b, again, err)
-		}
-	})
 }
 
 func refused(t *testing.T, b []byte, check string, sentinel error) {

@@ -28,11 +28,12 @@ type ID [16]byte
 // String is lower-case hex.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// ParseID reads the form that String gives.
+// ParseID reads the form that String gives, and no other: comparing texts is
+// comparing ids.
 func ParseID(s string) (ID, error) {
 	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != len(ID{}) {
-		return ID{}, errors.New("content: a message id is 32 hexadecimal digits")
+	if err != nil || len(b) != len(ID{}) || hex.EncodeToString(b) != s {
+		return ID{}, errors.New("content: a message id is 32 lower-case hexadecimal digits")
 	}
 	return ID(b), nil
 }

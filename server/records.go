@@ -49,7 +49,7 @@ func (r accountRecord) marshal() []byte {
 func parseAccountRecord(b []byte) (r accountRecord, err error) {
 	reader := codec.NewReader(b)
 	r.name = account.Name(reader.V16(64))
-	for range reader.U16() {
+	for n := reader.U16(); n > 0 && !reader.Failed(); n-- {
 		r.statements = append(r.statements, reader.V32(account.MaxStatement))
 	}
 	if !reader.Done() {

@@ -169,6 +169,12 @@ func readKeyFile(dir string) (*wrappedKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("localdb: read %s: %w", keyFile, err)
 	}
+	return parseKeyFile(b)
+}
+
+// parseKeyFile reads key.json and refuses what could not be unwrapped, or only
+// at a cost that nobody chose.
+func parseKeyFile(b []byte) (*wrappedKey, error) {
 	w := new(wrappedKey)
 	if json.Unmarshal(b, w) != nil || w.Format < 1 {
 		return nil, corrupt(keyFile)
@@ -203,13 +209,18 @@ func (w *wrappedKey) wrapping(unlock Unlock) (*secret.Key, error) {
 
 // write puts key.json in place in one step, readable by nobody else.
 func (w *wrappedKey) write(dir string) error {
-	b, err := json.MarshalIndent(w, "", "  ")
+	b, err := w.marshal()
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, keyFile)
-	if err := replaceFile(path, append(b, '\n')); err != nil {
+	if err := replaceFile(path, b); err != nil {
 		return fmt.Errorf("localdb: write %s: %w", keyFile, err)
 	}
 	return nil
+}
+
+func (w *wrappedKey) marshal() ([]byte, error) {
+	b, err := json.MarshalIndent(w, "", "  ")
+	return append(b, '\n'), err
 }

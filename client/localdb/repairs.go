@@ -40,15 +40,19 @@ type Repair struct {
 // Repair returns what is remembered about a device; a device never heard of
 // gives zero counters.
 func (tx *Tx) Repair(device account.DeviceID) (Repair, error) {
-	r := Repair{Device: device}
 	var record []byte
 	err := tx.row("SELECT record FROM repairs WHERE device = ?", device[:]).Scan(&record)
 	if errors.Is(err, sql.ErrNoRows) {
-		return r, nil
+		return Repair{Device: device}, nil
 	}
 	if err != nil {
 		return Repair{}, err
 	}
+	return parseRepair(device, record)
+}
+
+func parseRepair(device account.DeviceID, record []byte) (Repair, error) {
+	r := Repair{Device: device}
 	if json.Unmarshal(record, &r) != nil {
 		return Repair{}, corrupt("a repair record")
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/posthorn/posthorn/internal/reject"
 )
@@ -19,6 +21,9 @@ func ParseAddress(raw string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.Hostname() == "" {
 		return nil, reject.New("V-100", ErrAddress, "write it as https://HOST or http://127.0.0.1:PORT")
 	}
+	if !dialable(u) {
+		return nil, reject.New("V-100", ErrAddress, "a port is a number from 1 to 65535")
+	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		return nil, reject.New("V-100", ErrAddress, "it may hold a scheme, a host and a port, nothing else")
 	}
@@ -31,6 +36,15 @@ func ParseAddress(raw string) (*url.URL, error) {
 		return nil, reject.New("V-100", ErrAddress, "the scheme must be https, or http for this machine")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+// dialable refuses ports that no connection has, and a colon without a port.
+func dialable(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && port > 0
 }
 
 // isLoopback trusts the name localhost and literal loopback addresses. Other

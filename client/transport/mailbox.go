@@ -193,12 +193,19 @@ func (s *Stream) Close() error {
 	return s.steps.Close()
 }
 
-// deliveryOf copies the fixed-size fields; an id of a wrong length matches no
-// account, so the engine refuses that delivery and moves past it.
+// deliveryOf takes the fields of their own length. An id of another length
+// stays zero and matches no account, so the engine refuses that delivery and
+// moves past it.
 func deliveryOf(d *posthornv1.Delivery) Delivery {
 	out := Delivery{Seq: d.GetSeq(), Payload: d.GetPayload(), AcceptedAt: d.GetAcceptedAt()}
-	copy(out.ID[:], d.GetId())
-	copy(out.SenderAccount[:], d.GetSenderAccount())
-	copy(out.SenderDevice[:], d.GetSenderDevice())
+	fill(out.ID[:], d.GetId())
+	fill(out.SenderAccount[:], d.GetSenderAccount())
+	fill(out.SenderDevice[:], d.GetSenderDevice())
 	return out
+}
+
+func fill(id, field []byte) {
+	if len(field) == len(id) {
+		copy(id, field)
+	}
 }
