@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 TIME ?= 30s
 STATES ?= 1000000
+N ?= 10000000
 TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: check
 check: ## all that CI runs
@@ -47,6 +48,18 @@ spin: ## the mailbox model and its mutants, with Spin
 .PHONY: fuzz
 fuzz: ## fuzz every target for TIME=30s each, or one: T=pq3/FuzzOpen
 	.ci/fuzz $(TIME) $(T)
+
+.PHONY: fuzz-count
+fuzz-count: ## N=10000000 executions of each decoder, with a table; goes on after a stop
+	.ci/fuzz $(N)x $(T)
+
+.PHONY: mutation
+mutation: ## change pq3 operator by operator and want a test to fail, or one file: F=session.go
+	.ci/mutation $(F)
+
+.PHONY: seeds
+seeds: ## rewrite the seeds of the fuzz targets; read the diff before you commit it
+	go test $$(grep -rl --include='*_test.go' 'decodertest.Seed(' . | xargs -n1 dirname | sort -u) -run '^Fuzz' -seeds
 
 .PHONY: vectors
 vectors: ## rewrite the golden files; read the diff before you commit it

@@ -121,13 +121,3 @@ func TestTA16ForeignOrTamperedBundle(t *testing.T) {
 		}
 	})
 }
-
-func FuzzParseBundle(f *testing.F) {
-	_, _, b := bundleOf(f, "alice")
-	f.Add(b.Marshal())
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if parsed, err := ParseBundle(raw); err == nil && !bytes.Equal(parsed.Marshal(), raw) {
-			t.Fatal("not canonical")
-		}
-	})
-}

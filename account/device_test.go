@@ -55,13 +55,3 @@ func TestV08DevicesWithoutACommonSuite(t *testing.T) {
 	_, err = ChooseSuite(newActor("x", 9).Device, newActor("y", 9).Device)
 	wantCheck(t, err, "V-08", ErrSuite)
 }
-
-func FuzzParseDevice(f *testing.F) {
-	f.Add(newActor("one").Marshal())
-	f.Add(newActor("two", PQ3A, 7).Marshal())
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if d, err := ParseDevice(raw); err == nil && !bytes.Equal(d.Marshal(), raw) {
-			t.Fatal("not canonical")
-		}
-	})
-}

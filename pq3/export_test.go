@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/codec"
 )
 
 // Fields are the parts of a message that a forger may change.
@@ -55,7 +56,48 @@ func Forge(sender *Identity, receiver account.Party, wire []byte, change func(*F
 		panic(err)
 	}
 	forged.signature = signature[:]
-	return Remarshal(forged)
+	return assemble(forged)
+}
+
+// assemble writes the fields one after the other whatever they say, so that a
+// forger can make what no encoder would.
+func assemble(m *Message) []byte {
+	b := append([]byte{byte(m.suite), m.flags}, m.session[:]...)
+	b = appendU32(b, m.epoch, m.index, m.previous)
+	b = append(append(b, m.ratchetKey...), m.digest...)
+	b = append(m.objects.appendWire(b), m.proof...)
+	b = codec.AppendV32(codec.AppendV16(b, m.authData), m.ciphertext)
+	return append(b, m.signature...)
+}
+
+// Assemble is the wire form of fields with a proof and a signature.
+func Assemble(f Fields, proof, signature []byte) []byte {
+	return assemble(&Message{
+		suite: f.Suite, flags: f.Flags, session: f.Session, epoch: f.Epoch, index: f.Index, previous: f.Previous,
+		ratchetKey: f.RatchetKey, digest: f.Digest, proof: proof, authData: f.AuthData, ciphertext: f.Ciphertext, signature: signature,
+		objects: objects{f.KEMKey, f.KEMCiphertext, f.PrekeyHash, f.StartTime, f.StartSignature},
+	})
+}
+
+// ParseControl reads a control message without its signatures' meaning.
+func ParseControl(b []byte) (*Control, error) { return parseControl(b) }
+
+// MarshalControl is the signed part of a control message.
+func MarshalControl(c *Control) []byte { return c.marshal() }
+
+// Pad is the frame of a plaintext.
+func Pad(plaintext []byte) []byte {
+	frame := make([]byte, paddedSize(frameHeader+len(plaintext)))
+	pad(frame, plaintext)
+	return frame
+}
+
+// Unpad takes the plaintext out of a frame.
+func Unpad(frame []byte) ([]byte, error) { return unpad(frame) }
+
+// Binding is what ties a stored session to its two devices.
+func Binding(me *Identity, peer account.Party, suite account.Suite) []byte {
+	return newLink(me, peer, suite).binding()
 }
 
 // ForgetPeerKEM makes a session that skips the KEM answer it owes.

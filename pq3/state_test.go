@@ -28,19 +28,22 @@ func stages(t *testing.T, suite account.Suite) map[string]*pq3.Session {
 	return all
 }
 
-func restore(s *pq3.Session, state, skipped []byte) (*pq3.Session, error) {
+// restorer reads stored states of one end of a session. Its keys are made once.
+func restorer(s *pq3.Session) func(state, skipped []byte) (*pq3.Session, error) {
 	me, peer := pq3test.NewIdentity("alice", s.Status(pq3test.Now).Suite), pq3test.NewIdentity("bob", s.Status(pq3test.Now).Suite)
 	if s.Peer().Account == me.Party().Account {
 		me, peer = peer, me
 	}
-	return pq3.RestoreSession(me, peer.Party(), pq3.Policy{}, state, skipped)
+	return func(state, skipped []byte) (*pq3.Session, error) {
+		return pq3.RestoreSession(me, peer.Party(), pq3.Policy{}, state, skipped)
+	}
 }
 
 func TestStateSurvivesStorage(t *testing.T) {
 	for _, suite := range bothSuites {
 		for name, s := range stages(t, suite) {
 			state, skipped := s.MarshalState(), s.MarshalSkipped()
-			again, err := restore(s, state, skipped)
+			again, err := restorer(s)(state, skipped)
 			if err != nil {
 				t.Errorf("%s %s: %v", suite, name, err)
 				continue
@@ -54,18 +57,18 @@ func TestStateSurvivesStorage(t *testing.T) {
 
 func TestV61DamagedOrForeignStateRefused(t *testing.T) {
 	for name, s := range stages(t, account.PQ3A) {
-		state, skipped := s.MarshalState(), s.MarshalSkipped()
+		state, skipped, restore := s.MarshalState(), s.MarshalSkipped(), restorer(s)
 		for n := range len(state) {
-			if _, err := restore(s, state[:n], skipped); err == nil {
+			if _, err := restore(state[:n], skipped); err == nil {
 				t.Errorf("%s: state accepted after %d of %d bytes", name, n, len(state))
 			}
 		}
 		for _, bad := range [][]byte{append(bytes.Clone(state), 0), flipped(state, 0), flipped(state, 5)} {
-			_, err := restore(s, bad, skipped)
+			_, err := restore(bad, skipped)
 			wantRefusal(t, err, "V-61", pq3.ErrState)
 		}
 		for n := 1; n < len(skipped); n++ {
-			_, err := restore(s, state, skipped[:n])
+			_, err := restore(state, skipped[:n])
 			wantRefusal(t, err, "V-61", pq3.ErrState)
 		}
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/internal/decodertest"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
@@ -69,9 +71,9 @@ func seedHandlers(f *testing.F) {
 			f.Add(uint8(i), uint8(2), false, append([]byte{0, 0, 0, byte(len(body) >> 8), byte(len(body))}, body...))
 		}
 	}
-	f.Add(uint8(7), uint8(3), true, []byte("\x00\x00\x00\x00\x02{}"))
-	f.Add(uint8(6), uint8(1), true, []byte(`{"envelopes":[{"id":"AA=="}]}`))
-	f.Add(uint8(0), uint8(1), false, []byte(`{}`))
+	decodertest.Seed(f, "stream-json", uint8(7), uint8(3), true, []byte("\x00\x00\x00\x00\x02{}"))
+	decodertest.Seed(f, "send-json", uint8(6), uint8(1), true, []byte(`{"envelopes":[{"id":"AA=="}]}`))
+	decodertest.Seed(f, "empty-json", uint8(0), uint8(1), false, []byte(`{}`))
 }
 
 // limitless lets the fuzzer call as often as it can.
@@ -81,16 +83,90 @@ func limitless() Limits {
 	return l
 }
 
-// FuzzRecords: a directory record that can be read is written back as it was.
+// drawRecords is one record of each kind.
+func drawRecords(s *decodertest.Source) (accountRecord, deviceRecord) {
+	a := accountRecord{name: account.Name(s.Bytes(64))}
+	for range s.Below(5) {
+		a.statements = append(a.statements, s.Bytes(300))
+	}
+	d := deviceRecord{lastSeen: s.U64(), bundle: s.Bytes(account.BundleSize)}
+	s.Fill(d.box[:])
+	return a, d
+}
+
+// FuzzRecords: a directory record that can be read is written back as it was,
+// and the other way round.
 func FuzzRecords(f *testing.F) {
-	f.Add(accountRecord{"alice", [][]byte{{1, 2}, {}}}.marshal())
-	f.Add(deviceRecord{box: store.Box{1}, lastSeen: 5, bundle: []byte{1}}.marshal())
+	decodertest.Seed(f, "account", accountRecord{"alice", [][]byte{{1, 2}, {}}}.marshal())
+	decodertest.Seed(f, "device", deviceRecord{box: store.Box{1}, lastSeen: 5, bundle: []byte{1}}.marshal())
+	decodertest.Seed(f, "many-statements-missing", []byte{0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := parseAccountRecord(b); err == nil && !bytes.Equal(r.marshal(), b) {
-			t.Error("an account record changed")
+		decodertest.Canonical(t, b, parseAccountRecord, accountRecord.marshal)
+		decodertest.Canonical(t, b, parseDeviceRecord, deviceRecord.marshal)
+		a, d := drawRecords(decodertest.From(b))
+		decodertest.RoundTrip(t, a, accountRecord.marshal, parseAccountRecord)
+		decodertest.RoundTrip(t, d, deviceRecord.marshal, parseDeviceRecord)
+	})
+}
+
+// FuzzProof: a login proof of any shape is read as it is or refused, and nothing
+// but a challenge of ours is accepted in it, once.
+func FuzzProof(f *testing.F) {
+	sizes := []byte{48, 32, 64, 13}
+	decodertest.Seed(f, "right-lengths", sizes, make([]byte, 3500), false)
+	decodertest.Seed(f, "our-challenge", sizes, make([]byte, 3500), true)
+	decodertest.Seed(f, "short-account", []byte{47, 32, 64, 13}, []byte{}, true)
+	now := time.Unix(1<<31, 0)
+	f.Fuzz(func(t *testing.T, sizes, content []byte, ours bool) {
+		s, lengths := decodertest.From(content), decodertest.From(sizes)
+		field := func(extra int) []byte {
+			b := make([]byte, int(lengths.U8())+extra)
+			s.Fill(b)
+			return b
 		}
-		if r, err := parseDeviceRecord(b); err == nil && !bytes.Equal(r.marshal(), b) {
-			t.Error("a device record changed")
+		wire := &posthornv1.Proof{AccountId: field(0), DeviceId: field(0), EcdsaSignature: field(0), MldsaSignature: field(3296), Challenge: s.Bytes(64)}
+		challenges := newChallenges()
+		if ours {
+			issued, _ := challenges.issue(now)
+			wire.Challenge = issued[:]
+		}
+		p, err := parseProof(wire)
+		fits := len(wire.AccountId) == 48 && len(wire.DeviceId) == 32 && len(wire.EcdsaSignature) == 64 && len(wire.MldsaSignature) == 3309
+		if fits != (err == nil) {
+			t.Fatalf("lengths fit is %v, error is %v", fits, err)
+		}
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(p.account[:], wire.AccountId) || !bytes.Equal(p.signature.Append(nil), append(wire.EcdsaSignature, wire.MldsaSignature...)) {
+			t.Fatal("a field changed")
+		}
+		if challenges.spend(p.challenge, now) != ours || challenges.spend(p.challenge, now) {
+			t.Fatal("a challenge that is not ours, or a second time")
+		}
+	})
+}
+
+// FuzzForwardedFor: whatever a proxy passes on, callers are counted by something
+// short, and never by a whole IPv6 address.
+func FuzzForwardedFor(f *testing.F) {
+	decodertest.Seed(f, "one", "203.0.113.7", "127.0.0.1:1")
+	decodertest.Seed(f, "chain", "198.51.100.1, 2001:db8::1", "[::1]:1")
+	decodertest.Seed(f, "nonsense", ",,", "x")
+	behind, direct := &access{options: Options{BehindProxy: true}}, &access{}
+	f.Fuzz(func(t *testing.T, hops, remote string) {
+		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {hops}}}
+		for _, a := range []*access{behind, direct} {
+			counted := a.addressOf(r)
+			if len(counted) > max(len(hops), len(remote), 39) {
+				t.Fatalf("counted by %q", counted)
+			}
+			if ip := net.ParseIP(counted); ip != nil && ip.To4() == nil && !bytes.Equal(ip[8:], make([]byte, 8)) {
+				t.Fatalf("counted by the whole of %s", ip)
+			}
+		}
+		if r.Header = nil; behind.addressOf(r) != direct.addressOf(r) {
+			t.Fatal("a call that names no hop is counted by its connection")
 		}
 	})
 }

@@ -62,6 +62,17 @@ var codeMistakes = []mistake{
 	{"formal ids", "in the code only", in("pq3/x.go", "package pq3\n\n// f derives.\n//\n// formal: kdf-new\nfunc f() {}\n"), "kdf-new: is in the code"},
 	{"formal ids", "in a model only", in("formal/x.pv", "fun f(key): key. (* formal: kdf-old *)\n"), "kdf-old: is in a model, not in the code"},
 	{"formal ids", "reason outlived", in("pq3/x.go", "package pq3\n\n// f derives.\n//\n// formal: kdf-new\nfunc f() {}\n"), "sig-hold: is in internal/arch/formal.go, not in the code"},
+	{"decoders", "no target", in("pq3/x.go", "package pq3\nfunc ParseX(b []byte) {}\n"), "decoder ParseX has no fuzz target"},
+	{"decoders", "of texts", in("api/x.go", "package api\nfunc ParseX(s string) {}\n"), "decoder ParseX has no fuzz target"},
+	{"decoders", "target elsewhere", map[string]string{
+		"pq3/x.go": "package pq3\nfunc ParseX(b []byte) {}\n", "account/x_test.go": "package account\nfunc FuzzParseX(f *F) { ParseX(nil) }\n",
+	}, "decoder ParseX has no fuzz target"},
+	{"decoders", "only reached", map[string]string{
+		"pq3/x.go": "package pq3\nfunc ParseX(b []byte) {}\nfunc other() { ParseX(nil) }\n", "pq3/x_test.go": "package pq3\nfunc FuzzOther(f *F) { other() }\n",
+	}, "decoder ParseX has no fuzz target"},
+	{"decoders", "internal", in("server/x.go", "package server\nfunc readX(b []byte) {}\n"), "decoder readX has no fuzz target"},
+	{"decoders", "method", in("server/x.go", "package server\nfunc (x *X) open(column string, b []byte) {}\n"), "decoder open has no fuzz target"},
+	{"decoders", "no seeds", in("pq3/x_test.go", "package pq3\nfunc FuzzX(f *F) {}\n"), "no seeds in pq3/testdata/fuzz/FuzzX"},
 	{"promises", "in code", in("pq3/x.go", "package pq3 // TO"+"DO\n"), "TO" + "DO"},
 	{"promises", "in a document", in("README.md", "FIX"+"ME\n"), "FIX" + "ME"},
 }

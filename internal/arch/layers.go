@@ -60,6 +60,7 @@ var forTests = []layer{
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "formal", why: "models of the protocol, and what decides their queries"},
 	{pkg: "e2e", why: "stories over the built binaries"},
+	{pkg: "internal/decodertest", why: "what every decoder promises, for fuzz targets"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
 	{pkg: "internal/explorer", why: "drives the real sessions through every order of events, with deterministic entropy"},
 }

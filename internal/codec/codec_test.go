@@ -3,6 +3,8 @@ package codec
 import (
 	"bytes"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/decodertest"
 )
 
 func TestReaderTakesWhatAppendWrote(t *testing.T) {
@@ -82,15 +84,64 @@ func TestV16RefusesWhatItCannotCount(t *testing.T) {
 	AppendV16(nil, make([]byte, 0x10000))
 }
 
+// FuzzFields: fields of any length are read back, one after the other.
 func FuzzFields(f *testing.F) {
-	f.Add([]byte("a"), []byte(""), []byte("bc"))
+	decodertest.Seed(f, "short", []byte("a"), []byte(""), []byte("bc"))
+	decodertest.Seed(f, "length-like", []byte{0, 2}, []byte{0, 0, 0, 1}, []byte{0xff, 0xff})
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		if len(a) > 0xffff || len(b) > 0xffff {
-			t.Skip()
+			return
 		}
 		r := NewReader(AppendV32(AppendV16(AppendV16(nil, a), b), c))
 		if !bytes.Equal(r.V16(len(a)), a) || !bytes.Equal(r.V16(len(b)), b) || !bytes.Equal(r.V32(len(c)), c) || !r.Done() {
 			t.Fatal("the fields came back changed")
 		}
 	})
+}
+
+// FuzzReader reads any bytes in any order of calls. A reader never goes beyond
+// its input, never comes back from a failure, and what it took is the input.
+func FuzzReader(f *testing.F) {
+	decodertest.Seed(f, "all-calls", []byte{1, 2, 3, 4, 5, 6, 0}, bytes.Repeat([]byte{0, 1}, 20))
+	decodertest.Seed(f, "four-gigabytes", []byte{6}, bytes.Repeat([]byte{0xff}, 9))
+	f.Fuzz(func(t *testing.T, calls, in []byte) {
+		r, taken := NewReader(in), 0
+		for _, call := range calls {
+			failed, before := r.Failed(), r.Len()
+			n := take(r, call)
+			if failed && (!r.Failed() || r.Len() != before) || r.Len() > before || !r.Failed() && n != before-r.Len() {
+				t.Fatalf("call %d took %d of %d bytes and left %d", call, n, before, r.Len())
+			}
+			if r.Failed() {
+				return
+			}
+			taken += n
+		}
+		if taken+r.Len() != len(in) || r.Done() != (r.Len() == 0) {
+			t.Fatal("bytes were lost")
+		}
+	})
+}
+
+// take makes one call and says how many bytes it should use if it succeeds.
+func take(r *Reader, call byte) int {
+	switch call % 7 {
+	case 0:
+		return len(r.Bytes(int(call) / 7))
+	case 1:
+		r.U8()
+		return 1
+	case 2:
+		r.U16()
+		return 2
+	case 3:
+		r.U32()
+		return 4
+	case 4:
+		r.U64()
+		return 8
+	case 5:
+		return 2 + len(r.V16(int(call)))
+	}
+	return 4 + len(r.V32(int(call)))
 }

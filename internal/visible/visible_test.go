@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/posthorn/posthorn/internal/decodertest"
 )
 
 func TestText(t *testing.T) {
@@ -54,8 +56,10 @@ func TestJSONEscapesWhatTheEncoderLeaves(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{"a\r\nb", "\x1b[31m", "\u202e\u009b", "\xff\xfe", "👩‍👧", "\r\r\n\n"} {
-		f.Add(seed)
+	for name, seed := range map[string]string{
+		"newlines": "a\r\nb\r\r\n\n", "colour": "\x1b[31m", "override": "\u202e\u009b", "broken": "\xff\xfe", "joined": "👩‍👧",
+	} {
+		decodertest.Seed(f, name, seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		shown := Text(s)

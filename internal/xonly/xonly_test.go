@@ -8,6 +8,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/decodertest"
 )
 
 func source(seed byte) func([]byte) {
@@ -105,17 +107,18 @@ func TestNewKeyDrawsAgain(t *testing.T) {
 	}
 }
 
+// FuzzLift: one x, one key; and every key is lifted from its own x.
 func FuzzLift(f *testing.F) {
 	x := X(NewKey(source(4)).PublicKey())
-	f.Add(x[:])
-	f.Add(elliptic.P256().Params().P.Bytes())
+	decodertest.Seed(f, "point", x[:])
+	decodertest.Seed(f, "field-prime", elliptic.P256().Params().P.Bytes())
+	decodertest.Seed(f, "no-point", append(make([]byte, 31), 1))
+	decodertest.Seed(f, "short", x[:31])
 	f.Fuzz(func(t *testing.T, x []byte) {
-		key, err := Lift(x)
-		if err != nil {
-			return
-		}
-		if back := X(key); !bytes.Equal(back[:], x) {
-			t.Fatal("the point has another x")
+		encode := func(key *ecdh.PublicKey) []byte { x := X(key); return x[:] }
+		key, ok := decodertest.Canonical(t, x, Lift, encode)
+		if ok && key.Bytes()[64]&1 != 0 {
+			t.Fatal("the point is not the even one")
 		}
 	})
 }
