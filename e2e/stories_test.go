@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -20,13 +21,13 @@ import (
 //	server start|stop|kill   a posthornd of its own; its address is $SERVER
 //	alice ARGS...            posthorn with Alice's profile; also bob, carol
 //	code N alice ARGS...     the same, ending with exit code N
-//	eventually N alice ...   the same, tried again for ten seconds
+//	held FOLDER              wait until a program uses the profile
 //	sametext FILE            the last output is one JSON line whose text is FILE
 //	private FOLDER           only the owner may use the folder and its files
 func TestStories(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
-		"server": serverCommand, "code": codeCommand, "eventually": eventuallyCommand,
+		"server": serverCommand, "code": codeCommand, "held": heldCommand,
 		"sametext": sameTextCommand, "private": privateCommand,
 	}
 	for _, name := range []string{"alice", "bob", "carol"} {
@@ -96,21 +97,23 @@ func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	if neg {
-		ts.Fatalf("eventually cannot be negated")
+// heldCommand waits until a program in the background has the profile. It only
+// looks at the lock: a command that took the profile to look could be what the
+// other program gives up for.
+func heldCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: held FOLDER")
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		got := exitCode(asPerson(ts, args[1], args[2:]))
-		if got == want {
+	lock := flock.New(filepath.Join(ts.MkAbs(args[0]), "lock"))
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		free, err := lock.TryLock()
+		ts.Check(err)
+		if !free {
 			return
 		}
-		if time.Now().After(end) {
-			ts.Fatalf("%v: exit code %d after ten seconds, want %d", args[1:], got, want)
-		}
+		ts.Check(lock.Unlock())
 	}
+	ts.Fatalf("nobody took %s in a minute", args[0])
 }
 
 func sameTextCommand(ts *testscript.TestScript, neg bool, args []string) {
