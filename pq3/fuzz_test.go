@@ -140,29 +140,26 @@ func FuzzOpenControl(f *testing.F) {
 	})
 }
 
-// FuzzParsePrekey: the stored private half of a bundle.
+// FuzzParsePrekey: the stored private half of a bundle. What is none is read as
+// the choice of one.
 func FuzzParsePrekey(f *testing.F) {
 	bob := pq3test.NewIdentity("bob", bothSuites...)
-	draw := func(seed []byte) (*pq3.Prekey, error) {
-		suite := bothSuites[len(seed)%2]
-		return pq3.NewPrekey(bob, suite, pq3test.Now, pq3test.Now.Add(time.Hour), pq3test.NewEntropy(string(seed)))
-	}
-	stored, err := draw([]byte("seed"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	decodertest.Seed(f, "prekey", stored.Marshal())
-	decodertest.Seed(f, "other-scalar", flipped(stored.Marshal(), 5))
-	decodertest.Seed(f, "drawn", []byte("x"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, ok := decodertest.Canonical(t, b, pq3.ParsePrekey, (*pq3.Prekey).Marshal); ok || len(b) > 40 {
-			return
-		}
-		drawn, err := draw(b)
+	var pool []*pq3.Prekey
+	for i := range 8 {
+		life := time.Duration(1+i) * time.Hour
+		prekey, err := pq3.NewPrekey(bob, bothSuites[i%2], pq3test.Now, pq3test.Now.Add(life), pq3test.NewEntropy(life.String()))
 		if err != nil {
-			t.Fatal(err)
+			f.Fatal(err)
 		}
-		decodertest.RoundTrip(t, drawn, (*pq3.Prekey).Marshal, pq3.ParsePrekey)
+		pool = append(pool, prekey)
+	}
+	decodertest.Seed(f, "prekey", pool[0].Marshal())
+	decodertest.Seed(f, "other-scalar", flipped(pool[0].Marshal(), 5))
+	decodertest.Seed(f, "drawn", []byte{3})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, ok := decodertest.Canonical(t, b, pq3.ParsePrekey, (*pq3.Prekey).Marshal); !ok && len(b) == 1 {
+			decodertest.RoundTrip(t, pool[int(b[0])%len(pool)], (*pq3.Prekey).Marshal, pq3.ParsePrekey)
+		}
 	})
 }
 

@@ -61,7 +61,7 @@ func (tr traffic) run(t testing.TB, least int) (bytesEach, interval float64) {
 func TestRekeyTraffic(t *testing.T) {
 	least, slack := 6000, 0.5
 	if testing.Short() {
-		least, slack = 1500, 5
+		least, slack = 600, 12
 	}
 	for _, tr := range patterns {
 		bytesEach, interval := tr.run(t, least)
