@@ -19,8 +19,7 @@ var (
 
 // notDecoders have such a name and take bytes for another reason.
 var notDecoders = map[string]string{
-	"pq3.Read":                "fills bytes: it is the entropy seam, not a reader of an encoding",
-	"client/localdb.openKeys": "is the sealer's open, which has a target, with a note to wipe the result",
+	"pq3.Read": "fills bytes: it is the entropy seam, not a reader of an encoding",
 }
 
 // words are the identifiers in a text.
