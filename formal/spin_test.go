@@ -1,9 +1,10 @@
 package formal
 
 import (
-	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // TestMailboxModel runs Spin on mailbox.pml and its mutants. Without the tools
@@ -12,23 +13,12 @@ func TestMailboxModel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("about a minute of CPU; run without -short")
 	}
-	for _, tool := range []string{"bash", "spin", "cc"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			absent(t, tool)
-		}
-	}
+	machine.Tool(t, "bash", "bash")
+	machine.Tool(t, "spin", "spin")
+	machine.Tool(t, "cc", "gcc")
 	out, err := exec.Command("bash", "run-spin").CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Errorf("run-spin: %v", err)
 	}
-}
-
-// absent ends a test that needs a tool.
-func absent(t *testing.T, tool string) {
-	t.Helper()
-	if os.Getenv("POSTHORN_CI") == "1" {
-		t.Fatalf("no %s here, and CI skips nothing", tool)
-	}
-	t.Skipf("no %s here; Debian has the packages spin and gcc", tool)
 }

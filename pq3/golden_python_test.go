@@ -9,24 +9,17 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // recompute is the Python script that knows nothing of this code.
 var recompute = filepath.Join("testdata", "recompute.py")
 
-// python finds the interpreter. Without it there is nothing to compare, which
-// is a failure where POSTHORN_CI says that everything has to run.
+// python finds the interpreter. Without it there is nothing to compare.
 func python(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("python3")
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("POSTHORN_CI") != "":
-		t.Fatal("python3 is missing, and CI may not do without it: install it from the system's packages")
-	}
-	t.Skip("python3 is missing: the golden sessions are not recomputed")
-	return ""
+	return machine.Tool(t, "python3", "python3")
 }
 
 func goldenFiles(t *testing.T) []string {

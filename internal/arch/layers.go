@@ -61,6 +61,7 @@ var forTests = []layer{
 	{pkg: "formal", why: "models of the protocol, and what decides their queries"},
 	{pkg: "e2e", why: "stories over the built binaries"},
 	{pkg: "internal/decodertest", why: "what every decoder promises, for fuzz targets"},
+	{pkg: "internal/machine", why: "what a test needs of the machine, and whether it may be skipped"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
 	{pkg: "internal/explorer", why: "drives the real sessions through every order of events, with deterministic entropy"},
 }

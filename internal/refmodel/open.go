@@ -2,6 +2,7 @@ package refmodel
 
 import (
 	"cmp"
+	"crypto"
 	"crypto/hmac"
 	"crypto/mlkem"
 	"slices"
@@ -192,12 +193,7 @@ func decapsulate768(seed, ct []byte) []byte {
 	if err != nil {
 		panic(err) // 64 bytes are a seed
 	}
-	secret, err := key.Decapsulate(ct)
-	if err != nil {
-		panic(err) // the length was given by the layout
-	}
-	require(!allZero(secret), "V-66")
-	return secret
+	return sharedSecret(key, ct)
 }
 
 func decapsulate1024(seed, ct []byte) []byte {
@@ -205,6 +201,10 @@ func decapsulate1024(seed, ct []byte) []byte {
 	if err != nil {
 		panic(err) // 64 bytes are a seed
 	}
+	return sharedSecret(key, ct)
+}
+
+func sharedSecret(key crypto.Decapsulator, ct []byte) []byte {
 	secret, err := key.Decapsulate(ct)
 	if err != nil {
 		panic(err) // the length was given by the layout
