@@ -1,7 +1,9 @@
 package pq3_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/pq3"
@@ -118,5 +120,26 @@ func TestForcedObjectsRideOutsideTheirPace(t *testing.T) {
 	_, wire, err := p.alice.Sessions.Sending().SealWith(p.alice.Ent, p.now, []byte("plain"), nil, pq3.ForceObjects)
 	if err != nil || pq3.FieldsOf(wire).Flags != 0 {
 		t.Errorf("objects on a chain without any: %v", err)
+	}
+}
+
+// TestLargeMessagesCarryObjects: message 2 of a chain rides without its
+// objects, unless its ciphertext has 4 KiB.
+func TestLargeMessagesCarryObjects(t *testing.T) {
+	for size, want := range map[int]bool{100: false, 4 << 10: true, 8 << 10: true} {
+		p := newPair(t, pq3.Policy{})
+		p.seal(p.alice, "0")
+		p.seal(p.alice, "1")
+		f := pq3.FieldsOf(p.seal(p.alice, strings.Repeat("x", size-4)))
+		if carried := f.Flags&0x80 != 0; f.Index != 2 || carried != want {
+			t.Errorf("message %d with %d bytes of ciphertext carries its objects: %v", f.Index, len(f.Ciphertext), carried)
+		}
+	}
+}
+
+// TestLifetimes: what a caller erases by, as SPEC §10 has it.
+func TestLifetimes(t *testing.T) {
+	if pq3.PrekeyRetention != 720*time.Hour+10*time.Minute || pq3.SupersededLife != 336*time.Hour || pq3.BundleLife != 720*time.Hour {
+		t.Error(pq3.PrekeyRetention, pq3.SupersededLife, pq3.BundleLife)
 	}
 }

@@ -107,6 +107,13 @@ func ForgetPeerKEM(s *Session) *Session {
 	return next
 }
 
+// InEpoch makes a session that claims to be in another epoch.
+func InEpoch(s *Session, epoch uint32) *Session {
+	next := s.copy()
+	next.epoch = epoch
+	return next
+}
+
 // Secrets lists every secret byte string that a session holds now, by name.
 func Secrets(s *Session) map[string][]byte {
 	all := map[string][]byte{"root": s.root.Key[:]}

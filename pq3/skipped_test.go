@@ -1,6 +1,7 @@
 package pq3
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -113,6 +114,50 @@ func TestTakenKeyIsNotKeptAlive(t *testing.T) {
 	}
 	if after := ks.without(1, 5); &after[1][0] == &ks[1][0] || &after[0][0] != &ks[0][0] {
 		t.Error("taking a key must renew its block and no other")
+	}
+}
+
+func keysFrom(first uint32, n int) (keys []skippedKey) {
+	for i := range n {
+		keys = append(keys, keyAt(2, first+uint32(i), 1))
+	}
+	return keys
+}
+
+// TestBlocksAreFilledBeforeNewOnes: an unfinished block is completed, a full
+// one is shared as it is, and none is ever empty.
+func TestBlocksAreFilledBeforeNewOnes(t *testing.T) {
+	sizes := func(ks skippedKeys) (n []int) {
+		for _, block := range ks {
+			n = append(n, len(block))
+		}
+		return n
+	}
+	ks := skippedKeys(nil).with(keysFrom(0, 20)).with(keysFrom(20, 20))
+	if got := sizes(ks); !slices.Equal(got, []int{blockKeys, 8}) {
+		t.Errorf("20 and 20 keys lie in blocks of %v", got)
+	}
+	full := skippedKeys(nil).with(keysFrom(0, blockKeys))
+	if after := full.with(keysFrom(blockKeys, 1)); &after[0][0] != &full[0][0] || len(after) != 2 {
+		t.Error("a full block was copied")
+	}
+	ks = skippedKeys(nil).with(keysFrom(0, maxSkipped)).with(keysFrom(maxSkipped, blockKeys))
+	if got := sizes(ks); ks.count() != maxSkipped || slices.Contains(got, 0) {
+		t.Errorf("%d keys in blocks of %v", ks.count(), got)
+	}
+}
+
+func TestV61TooManySkippedKeysRefused(t *testing.T) {
+	var stored []byte
+	for first := 0; first < maxSkipped; first += blockKeys {
+		n := min(blockKeys, maxSkipped-first)
+		stored = skippedBlock(keysFrom(uint32(first), n)).appendTo(stored)
+	}
+	if keys, err := readSkipped(stored); err != nil || keys.count() != maxSkipped {
+		t.Errorf("%d keys: %v", keys.count(), err)
+	}
+	if _, err := readSkipped(skippedBlock(keysFrom(maxSkipped, 1)).appendTo(stored)); !errors.Is(err, ErrState) {
+		t.Errorf("one key more: %v", err)
 	}
 }
 

@@ -104,12 +104,22 @@ func TestTA4ReplayedSessionStart(t *testing.T) {
 	}
 }
 
-// countingCache claims numbers of earlier starts.
-type countingCache struct{ bundle, device int }
+// countingCache claims numbers of earlier starts; those of the device all came
+// at one time.
+type countingCache struct {
+	bundle, device int
+	at             time.Time
+}
 
-func (countingCache) Seen(pq3.ReplayKey) bool                        { return false }
-func (c countingCache) BundleStarts(account.BundleHash) int          { return c.bundle }
-func (c countingCache) DeviceStarts(account.DeviceID, time.Time) int { return c.device }
+func (countingCache) Seen(pq3.ReplayKey) bool               { return false }
+func (c countingCache) BundleStarts(account.BundleHash) int { return c.bundle }
+
+func (c countingCache) DeviceStarts(_ account.DeviceID, since time.Time) int {
+	if c.at.Before(since) {
+		return 0
+	}
+	return c.device
+}
 
 func TestStartLimits(t *testing.T) {
 	p := newPair(t, pq3.Policy{})
@@ -121,11 +131,15 @@ func TestStartLimits(t *testing.T) {
 		_, err := pq3.Accept(p.bob.Identity, p.alice.Party(), m, pq3.AcceptOptions{Prekeys: p.bob.Prekeys, Replays: c}, p.now)
 		return err
 	}
-	if err := accept(countingCache{65535, 19}); err != nil {
+	dayAgo := p.now.Add(-24 * time.Hour)
+	if err := accept(countingCache{65535, 19, p.now}); err != nil {
 		t.Errorf("at the limits: %v", err)
 	}
-	t.Run("V-44 20 a day and device", func(t *testing.T) { wantRefusal(t, accept(countingCache{0, 20}), "V-44", pq3.ErrLimit) })
-	t.Run("V-45 65,536 a bundle", func(t *testing.T) { wantRefusal(t, accept(countingCache{65536, 0}), "V-45", pq3.ErrLimit) })
+	if err := accept(countingCache{0, 20, dayAgo.Add(-time.Millisecond)}); err != nil {
+		t.Errorf("20 starts of the day before: %v", err)
+	}
+	t.Run("V-44 20 a day and device", func(t *testing.T) { wantRefusal(t, accept(countingCache{0, 20, dayAgo}), "V-44", pq3.ErrLimit) })
+	t.Run("V-45 65,536 a bundle", func(t *testing.T) { wantRefusal(t, accept(countingCache{bundle: 65536}), "V-45", pq3.ErrLimit) })
 }
 
 // encapsulations counts how often anything is encapsulated.

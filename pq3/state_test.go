@@ -72,10 +72,13 @@ func TestV61DamagedOrForeignStateRefused(t *testing.T) {
 			wantRefusal(t, err, "V-61", pq3.ErrState)
 		}
 	}
+	starting := stages(t, account.PQ3)["starting"]
+	_, err := restorer(starting)(pq3.InEpoch(starting, 2).MarshalState(), nil)
+	wantRefusal(t, err, "V-61", pq3.ErrState) // who has received nothing is in epoch 0
 	p := newPair(t, pq3.Policy{})
 	p.talk(1)
 	s := p.alice.Sessions.Sending()
-	_, err := pq3.RestoreSession(p.alice.Identity, pq3test.NewIdentity("carol").Party(), pq3.Policy{}, s.MarshalState(), nil)
+	_, err = pq3.RestoreSession(p.alice.Identity, pq3test.NewIdentity("carol").Party(), pq3.Policy{}, s.MarshalState(), nil)
 	wantRefusal(t, err, "V-61", pq3.ErrState)
 }
 
