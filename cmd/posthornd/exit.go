@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,7 @@ var verdicts = []struct {
 	{store.ErrFormat, "install the version that wrote it"},
 	{store.ErrCorrupt, "keep a copy of the folder, then restore a backup"},
 	{store.ErrStopped, "look at the disk: is it full or failing? then start again"},
+	{fs.ErrNotExist, "name the folder that 'posthornd serve' was started with"},
 	{syscall.EADDRINUSE, "another program has the port; choose one with --listen, or 0 for a free one"},
 	{syscall.EACCES, "check who owns the folder and the port"},
 	{syscall.ENOSPC, "make room on the disk"},

@@ -16,7 +16,7 @@ const (
 )
 
 // errInUse says that another process has the data folder.
-var errInUse = errors.New("the data folder is in use by another posthornd, nothing was started")
+var errInUse = errors.New("the data folder is in use by another posthornd, nothing was done")
 
 // claim makes the data folder if it is not there, closes it to other users, and
 // locks it against a second process. A folder that was there keeps its mode:
@@ -25,6 +25,24 @@ func claim(folder string) (unlock func() error, err error) {
 	if err := makePrivate(folder); err != nil {
 		return nil, err
 	}
+	if unlock, err = lock(folder); err != nil {
+		return nil, err
+	}
+	if err := makePrivate(filepath.Join(folder, storeFolder)); err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	return unlock, nil
+}
+
+// claimExisting is claim for a folder that a server has used.
+func claimExisting(folder string) (unlock func() error, err error) {
+	if _, err := os.Stat(filepath.Join(folder, storeFolder)); err != nil {
+		return nil, fmt.Errorf("no server has used this folder: %w", err)
+	}
+	return lock(folder)
+}
+
+func lock(folder string) (unlock func() error, err error) {
 	lock := flock.New(filepath.Join(folder, lockFile), flock.SetPermissions(0o600))
 	held, err := lock.TryLock()
 	if err != nil {
@@ -32,9 +50,6 @@ func claim(folder string) (unlock func() error, err error) {
 	}
 	if !held {
 		return nil, errInUse
-	}
-	if err := makePrivate(filepath.Join(folder, storeFolder)); err != nil {
-		return nil, errors.Join(err, lock.Unlock())
 	}
 	return lock.Unlock, nil
 }

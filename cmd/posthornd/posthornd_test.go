@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
 // serving is a posthornd that runs in this process.
@@ -121,6 +124,46 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	s.end()
+}
+
+func TestCheck(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	if code, _, complaint := command(t, "check", "--data", data); code != exitUser || !strings.Contains(complaint, "no server has used this folder") {
+		t.Errorf("no folder: exit %d, %q", code, complaint)
+	}
+	s := start(t, data)
+	if code, _, complaint := command(t, "check", "--data", data); code != exitUser || !strings.Contains(complaint, errInUse.Error()) {
+		t.Errorf("while it runs: exit %d, %q", code, complaint)
+	}
+	s.end()
+	if code, out, complaint := command(t, "check", "--data", data); code != 0 || !strings.HasSuffix(out, ": 0 damaged\n") {
+		t.Errorf("sound: exit %d, %q, %q", code, out, complaint)
+	}
+	spoil(t, filepath.Join(data, storeFolder))
+	code, out, complaint := command(t, "check", "--data", data, "--json")
+	var answer struct {
+		OK     bool
+		Values int
+		Error  string
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || code != exitUser || answer.OK || !strings.Contains(complaint, "restore a backup") {
+		t.Errorf("spoilt: exit %d, %q, %q, %v", code, out, complaint, err)
+	}
+}
+
+// spoil leaves behind a directory record that no server writes.
+func spoil(t *testing.T, folder string) {
+	t.Helper()
+	s, err := pebble.Open(folder, pebble.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CAS(t.Context(), "name/alice", 0, []byte("nobody")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestOptionsFromTheEnvironment(t *testing.T) {

@@ -10,3 +10,19 @@ import (
 func SetFormat(s *Store, version uint32) error {
 	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint32(nil, version), pebble.Sync)
 }
+
+// Put sets a record behind the store's back, for tests.
+func Put(s *Store, key, val []byte) error { return s.db.Set(key, val, pebble.Sync) }
+
+// Remove deletes a record behind the store's back.
+func Remove(s *Store, key []byte) error { return s.db.Delete(key, pebble.Sync) }
+
+// Keys of records, for tests that damage them.
+var (
+	HeadKey    = headKey
+	MessageKey = messageKey
+	ShareKey   = shareKey
+	ValueKey   = valueKey
+	PoolKey    = poolKey
+	ItemKey    = itemKey
+)

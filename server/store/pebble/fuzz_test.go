@@ -29,11 +29,27 @@ func envelopeOf(m store.Msg) []byte {
 	return marshalMessage(store.Envelope{ID: m.ID, Sender: m.Sender, At: m.At, Data: m.Data})
 }
 
+// place is the key of a value in a pool.
+type place struct {
+	pool string
+	n    uint64
+}
+
+func (i place) marshal() []byte { return itemKey(i.pool, i.n)[1:] }
+
+func readPlace(b []byte) (i place, err error) {
+	ok := false
+	if i.pool, i.n, ok = parseItemKey(b); !ok {
+		err = damaged("key")
+	}
+	return i, err
+}
+
 func readMessage(b []byte) (store.Msg, error) { return parseMessage(7, b) }
 
 // FuzzRecords gives the bytes of one record to every parser of this package:
-// parseHead, parseShare, parseMessage, parseValue and parsePool. What one of
-// them accepts is written back as it was.
+// parseHead, parseShare, parseMessage, parseValue, parsePool and parseItemKey.
+// What one of them accepts is written back as it was.
 func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "head", newHead(store.Limits{Envelopes: 3, Bytes: 4}).marshal())
 	decodertest.Seed(f, "head-gone", (&head{gone: true}).marshal())
@@ -41,12 +57,14 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "message", marshalMessage(store.Envelope{ID: store.EnvelopeID{1}, At: time.UnixMilli(5), Data: []byte("x")}))
 	decodertest.Seed(f, "value", marshalValue(9, []byte("v")))
 	decodertest.Seed(f, "pool", pool{1, 2}.marshal())
+	decodertest.Seed(f, "item", place{"pool", 3}.marshal())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decodertest.Canonical(t, b, parseHead, (*head).marshal)
 		decodertest.Canonical(t, b, parseShare, share.marshal)
 		decodertest.Canonical(t, b, readMessage, envelopeOf)
 		decodertest.Canonical(t, b, readValue, value.marshal)
 		decodertest.Canonical(t, b, parsePool, pool.marshal)
+		decodertest.Canonical(t, b, readPlace, place.marshal)
 		roundTrips(t, decodertest.From(b))
 	})
 }
@@ -60,6 +78,7 @@ func roundTrips(t *testing.T, s *decodertest.Source) {
 	decodertest.RoundTrip(t, share{s.U32(), s.U64()}, share.marshal, parseShare)
 	decodertest.RoundTrip(t, pool{s.U64() >> 1, s.U64() | 1<<63}, pool.marshal, parsePool)
 	decodertest.RoundTrip(t, value{s.U64(), s.Bytes(100)}, value.marshal, readValue)
+	decodertest.RoundTrip(t, place{string(s.Bytes(100)), s.U64()}, place.marshal, readPlace)
 	m := store.Msg{Seq: 7, At: time.UnixMilli(int64(s.U64())).UTC(), Data: s.Bytes(100)}
 	s.Fill(m.ID[:])
 	s.Fill(m.Sender[:])

@@ -64,8 +64,16 @@ func newStore(o Options) *Store {
 	return s
 }
 
-// openEngine opens Pebble, which answers some troubles by a panic.
-func (s *Store) openEngine(dir string) (err error) {
+// openEngine opens Pebble, on a store that it makes if there is none.
+func (s *Store) openEngine(dir string) error {
+	if err := s.makeNew(dir); err != nil {
+		return err
+	}
+	return s.openWith(dir, s.engineOptions())
+}
+
+// openWith opens Pebble, which answers some troubles by a panic.
+func (s *Store) openWith(dir string, o *pebble.Options) (err error) {
 	cache := pebble.NewCache(s.opts.Cache)
 	defer cache.Unref() // the engine holds its own reference
 	defer func() {
@@ -73,11 +81,7 @@ func (s *Store) openEngine(dir string) (err error) {
 			err = fmt.Errorf("engine: %v", r)
 		}
 	}()
-	o := s.engineOptions()
 	o.Cache = cache
-	if err := makeNew(dir, s.engineOptions()); err != nil {
-		return err
-	}
 	s.db, err = pebble.Open(dir, o)
 	return err
 }
@@ -85,16 +89,15 @@ func (s *Store) openEngine(dir string) (err error) {
 // makeNew creates a store that does not exist and closes it again: the engine
 // writes the first log of a new store in its oldest format, whose chunks do not
 // say how far the log was synced. The next log does.
-func makeNew(dir string, o *pebble.Options) error {
-	found, err := pebble.Peek(dir, o.FS)
+func (s *Store) makeNew(dir string) error {
+	found, err := pebble.Peek(dir, s.freezer)
 	if err != nil || found.Exists {
 		return err
 	}
-	db, err := pebble.Open(dir, o)
-	if err != nil {
+	if err := s.openWith(dir, s.engineOptions()); err != nil {
 		return err
 	}
-	return db.Close()
+	return s.db.Close()
 }
 
 // engineOptions are Pebble's settings: no compression, since ciphertext has
@@ -142,12 +145,24 @@ func (engineLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, 
 
 // checkFormat refuses a store that a newer program wrote, and marks a new one.
 func (s *Store) checkFormat() error {
+	err := s.knownFormat()
+	if errors.Is(err, errUnmarked) {
+		return s.markFormat()
+	}
+	return err
+}
+
+// errUnmarked: the store says nothing of its version.
+var errUnmarked = damaged("format version, there is none")
+
+// knownFormat wants the version that this program writes. errUnmarked.
+func (s *Store) knownFormat() error {
 	b, err := s.get([]byte{keyFormat})
 	if err != nil {
 		return err
 	}
 	if b == nil {
-		return s.markFormat()
+		return errUnmarked
 	}
 	if len(b) != 4 {
 		return damaged("format version")

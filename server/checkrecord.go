@@ -1,0 +1,57 @@
+package server
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/posthorn/posthorn/account"
+)
+
+// CheckRecord reads one directory record as the server would, signatures
+// included, and says what is wrong with it without naming anybody.
+func CheckRecord(key string, value []byte) error {
+	kind, id, _ := strings.Cut(key, "/")
+	switch kind {
+	case "name":
+		return checkName(id, value)
+	case "account":
+		return checkAccount(id, value)
+	case "device":
+		return checkDevice(value)
+	default:
+		return errors.New("a record of an unknown kind")
+	}
+}
+
+func checkName(name string, value []byte) error {
+	if _, err := account.ParseName(name); err != nil || len(value) != len(account.ID{}) {
+		return errors.New("a name's record cannot be read")
+	}
+	return nil
+}
+
+func checkAccount(id string, value []byte) error {
+	r, err := parseAccountRecord(value)
+	if err != nil {
+		return errors.New("an account's record cannot be read")
+	}
+	roster, err := account.ReplayRoster(r.statements)
+	if err != nil {
+		return errors.New("an account's roster is not valid")
+	}
+	if roster.ID().String() != id {
+		return errors.New("an account's record lies under another id")
+	}
+	return nil
+}
+
+func checkDevice(value []byte) error {
+	r, err := parseDeviceRecord(value)
+	if err != nil {
+		return errors.New("a device's record cannot be read")
+	}
+	if _, err := account.ParseBundle(r.bundle); err != nil {
+		return errors.New("a device's bundle is not valid")
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Report is what Check has found in a store.
+type Report struct {
+	Mailboxes int   `json:"mailboxes"` // open ones
+	Dropped   int   `json:"dropped"`   // mailboxes that were dropped
+	Envelopes int   `json:"envelopes"` // waiting in mailboxes
+	Bytes     int64 `json:"bytes"`     // of their Data
+	Values    int   `json:"values"`    // in the directory
+	Pooled    int   `json:"pooled"`    // values waiting in pools
+	Damaged   int   `json:"damaged"`   // records that are not as they were written
+
+	// Problems describes the first hundred of the damaged ones. It names
+	// mailboxes and numbers, and nothing that was stored.
+	Problems []string `json:"problems"`
+}
+
+// maxProblems bounds what a report says about a store that is damaged through
+// and through.
+const maxProblems = 100
+
+// Check reads every record of a store that nobody has open, and changes
+// nothing. It compares what the records say of each other: a mailbox holds
+// every number of its range, its sums and its senders' shares are those of the
+// envelopes, every value of a pool is there. With value it also shows each
+// directory value to the caller, whose error counts as damage.
+//
+// What the engine itself cannot read ends the check with ErrCorrupt, beside a
+// report of what was read until then. ErrFormat; fs.ErrNotExist without a store.
+func Check(ctx context.Context, dir string, o Options, value func(key string, val []byte) error) (Report, error) {
+	c := &checker{ctx: ctx, value: value, report: Report{Problems: []string{}}}
+	s, err := openToRead(dir, o.withDefaults())
+	if err != nil {
+		return c.report, fmt.Errorf("store: not checked: %w", err)
+	}
+	defer s.db.Close() // read only, so nothing is lost if it fails
+	c.db = s.db
+	for _, part := range []func() error{c.kinds, c.mailboxes, c.directory, c.pools} {
+		if err := part(); err != nil {
+			return c.report, readError(err)
+		}
+	}
+	return c.report, nil
+}
+
+// openToRead opens an existing store without writing to it.
+func openToRead(dir string, o Options) (*Store, error) {
+	s := newStore(o)
+	found, err := pebble.Peek(dir, o.FS)
+	if err == nil && !found.Exists {
+		err = fmt.Errorf("no store in this folder: %w", fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLogs(o.FS, dir); err != nil {
+		return nil, err
+	}
+	settings := s.engineOptions()
+	settings.ReadOnly = true
+	if err := s.openWith(dir, settings); err != nil {
+		return nil, readError(err)
+	}
+	if err := s.knownFormat(); err != nil {
+		_ = s.db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// checker is one run of Check.
+type checker struct {
+	ctx    context.Context
+	db     *pebble.DB
+	value  func(key string, val []byte) error
+	report Report
+}
+
+func (c *checker) damaged(format string, args ...any) {
+	c.report.Damaged++
+	if len(c.report.Problems) < maxProblems {
+		c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// kinds wants every key to be of a kind that this program writes.
+func (c *checker) kinds() error {
+	known := map[byte]bool{keyFormat: true, keyHead: true, keyMessage: true, keyShare: true, keyValue: true, keyPool: true, keyItem: true}
+	it, err := c.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; {
+		kind := it.Key()[:min(1, len(it.Key()))]
+		if len(kind) == 0 || !known[kind[0]] {
+			c.damaged("records of an unknown kind %q", kind)
+		}
+		ok = len(kind) > 0 && kind[0] < 0xff && it.SeekGE(successor(kind))
+	}
+	return it.Error()
+}
+
+// each calls visit for every record of one kind, with the key behind its first
+// byte, in order.
+func (c *checker) each(kind byte, visit func(key, val []byte) error) error {
+	it, err := c.over(kind)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		val, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if err := visit(it.Key()[1:], val); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+func (c *checker) over(kind byte) (*pebble.Iterator, error) {
+	return c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: successor([]byte{kind})})
+}
+
+// directory counts the values and shows them to the caller.
+func (c *checker) directory() error {
+	return c.each(keyValue, func(key, record []byte) error {
+		c.report.Values++
+		version, val, err := parseValue(record)
+		switch {
+		case err != nil || version == 0:
+			c.damaged("directory value %d of the key order cannot be read", c.report.Values)
+		case c.value != nil:
+			if err := c.value(string(key), val); err != nil {
+				c.damaged("directory value %d of the key order: %v", c.report.Values, err)
+			}
+		}
+		return nil
+	})
+}
+
+// pools wants every waiting value of every pool, and none beside them.
+func (c *checker) pools() error {
+	expected := map[string]pool{}
+	err := c.each(keyPool, func(name, record []byte) error {
+		p, err := parsePool(record)
+		if err != nil {
+			c.damaged("pool %d of the key order cannot be read", len(expected)+1)
+		}
+		expected[string(name)] = p
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	missing := uint64(0)
+	for _, p := range expected {
+		missing += p.next - p.first
+	}
+	err = c.each(keyItem, func(key, _ []byte) error {
+		c.report.Pooled++
+		name, n, ok := parseItemKey(key)
+		if p := expected[name]; !ok || n < p.first || n >= p.next {
+			c.damaged("value %d of the pools belongs to none", c.report.Pooled)
+			return nil
+		}
+		missing--
+		return nil
+	})
+	if err == nil && missing > 0 {
+		c.damaged("%d values of pools are missing", missing)
+	}
+	return err
+}
+
+// parseItemKey reads what itemKey wrote, behind the kind.
+func parseItemKey(key []byte) (pool string, n uint64, ok bool) {
+	if len(key) < 2 {
+		return "", 0, false
+	}
+	size := int(binary.BigEndian.Uint16(key))
+	if len(key) != 2+size+8 {
+		return "", 0, false
+	}
+	return string(key[2 : 2+size]), binary.BigEndian.Uint64(key[2+size:]), true
+}
+
+// boxOf is the mailbox in a key behind its kind; ok if rest bytes follow.
+func boxOf(key []byte, rest int) (box store.Box, ok bool) {
+	return box, copy(box[:], key) == len(box) && len(key) == len(box)+rest
+}
