@@ -36,6 +36,7 @@ require (
 
 // Tests.
 require (
+	github.com/anishathalye/porcupine v1.3.1 // is there an order that explains what a store answered?
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: stories over the real programs
 	go.uber.org/goleak v1.3.0 // no goroutine is left behind
 	pgregory.net/rapid v1.3.0 // random schedules that shrink

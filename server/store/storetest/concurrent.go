@@ -14,6 +14,8 @@ var concurrentCases = map[string]func(*suite){
 	"1 many writers get each number once":              numbersOnce,
 	"7 cas is linearizable":                            casLinearizable,
 	"7 take gives each value once":                     takeOnce,
+	"7 an order explains every get and cas":            directoryHistory,
+	"7 an order explains every put and take":           poolHistory,
 }
 
 // together runs n goroutines and waits for all.
