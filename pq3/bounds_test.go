@@ -7,6 +7,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/pq3"
+	"github.com/posthorn/posthorn/pq3/pq3test"
 )
 
 // TestV30V58MessageOfExactlyTheLimit: 131,072 bytes are sealed and opened; with
@@ -135,6 +136,35 @@ func TestLargeMessagesCarryObjects(t *testing.T) {
 			t.Errorf("message %d with %d bytes of ciphertext carries its objects: %v", f.Index, len(f.Ciphertext), carried)
 		}
 	}
+}
+
+// TestWireSizeIsKnownBefore: the length that decides whether a message is too
+// long is the one that it gets, with every kind of object.
+func TestWireSizeIsKnownBefore(t *testing.T) {
+	for _, suite := range bothSuites {
+		p := newPair(t, pq3.Policy{EveryMessages: 1}, suite)
+		for round := range 6 {
+			from := []*pq3test.Endpoint{p.alice, p.bob}[round%2]
+			for range 2 {
+				wire := p.seal(from, "text")
+				m, err := pq3.ParseMessage(wire)
+				if err != nil || pq3.WireSize(m) != len(wire) {
+					t.Fatalf("%s, round %d: %d bytes predicted, %d are there, %v", suite, round, pq3.WireSize(m), len(wire), err)
+				}
+				p.deliver(p.peer(from), wire)
+			}
+		}
+	}
+}
+
+// TestV58ObjectsCountInTheLimit: in PQ3A the objects of a start leave less room.
+func TestV58ObjectsCountInTheLimit(t *testing.T) {
+	text := strings.Repeat("x", 124<<10-4)
+	p := newPair(t, pq3.Policy{}, account.PQ3)
+	p.deliver(p.bob, p.seal(p.alice, text))
+	p = newPair(t, pq3.Policy{}, account.PQ3A)
+	_, err := p.alice.Send(p.bob, p.now, text, 0)
+	wantRefusal(t, err, "V-58", pq3.ErrTooLarge)
 }
 
 // TestLifetimes: what a caller erases by, as SPEC §10 has it.

@@ -142,6 +142,9 @@ func PeekMessageKey(s *Session) []byte {
 	return mk.Key[:]
 }
 
+// WireSize is the predicted length of a parsed message.
+func WireSize(m *Message) int { return m.wireSize(len(m.ciphertext)) }
+
 // PaddedSize is the padding rule.
 func PaddedSize(framed int) int { return paddedSize(framed) }
 

@@ -156,11 +156,7 @@ func (m *Message) ObjectsDigest() (d [8]byte) {
 
 // wireSize is the length of the message with a ciphertext of the given length.
 func (m *Message) wireSize(ciphertext int) int {
-	size := overhead + len(m.authData) + ciphertext + len(m.digest)
-	if m.flags&flagCarried != 0 {
-		size += objectsSize(m.flags, m.suite, m.epoch)
-	}
-	return size
+	return overhead + len(m.authData) + ciphertext + len(m.digest) + m.objects.size()
 }
 
 // layOut appends the canonical form with room for a ciphertext, and points

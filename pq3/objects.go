@@ -88,23 +88,9 @@ func readObjects(r *codec.Reader, flags byte, suite account.Suite, epoch uint32)
 	return o
 }
 
-// objectsSize is the length of what readObjects takes.
-func objectsSize(flags byte, suite account.Suite, epoch uint32) (n int) {
-	if flags&flagKEMKey != 0 {
-		n += kemKeySize
-	}
-	if flags&flagKEMCiphertext != 0 && epoch == 0 {
-		n += startCiphertextSize
-	} else if flags&flagKEMCiphertext != 0 {
-		n += kemCiphertextSize
-	}
-	if flags&flagStart != 0 {
-		n += prekeyHashSize + startTimeSize
-		if suite == account.PQ3A {
-			n += startSignatureSize
-		}
-	}
-	return n
+// size is the length of what appendWire adds.
+func (o *objects) size() int {
+	return len(o.kemKey) + len(o.kemCiphertext) + len(o.prekeyHash) + len(o.startTime) + len(o.startSignature)
 }
 
 // objectsHash identifies the objects of one chain. Its first eight bytes ride
@@ -121,7 +107,7 @@ func (h objectsHash) digest() (d [objectsDigestSize]byte) {
 //
 // formal: objects-hash
 func (o *objects) hash(context []byte, id SessionID, epoch uint32, ratchetKey []byte) objectsHash {
-	b := make([]byte, 0, 128+len(context)+objectsSize(flagsObjects, account.PQ3A, 0))
+	b := make([]byte, 0, 128+len(context)+o.size())
 	b = append(b, "posthorn/objs/v1"...)
 	b = append(b, context...)
 	b = append(b, id[:]...)
