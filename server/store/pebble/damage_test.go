@@ -14,10 +14,10 @@ import (
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
-// flips is how many single-bit flips TestBitFlips makes in each state.
-const flips = 400
+// rounds is how often a test damages a store in each of its two states.
+const rounds = 400
 
-// content is what TestBitFlips stores: boxes of envelopes and a few values.
+// writeContent is what damaged stores held: boxes of envelopes and a few values.
 func writeContent(t *testing.T, s store.Store) {
 	for b := range byte(4) {
 		must(t, s.Create(t.Context(), store.Box{b}, store.Limits{}))
@@ -68,7 +68,17 @@ func readContent(t *testing.T, s store.Store) (wrong string, loud bool) {
 // was cut, apart from the last record of the log: nothing after it says that it
 // was synced, so damage there looks like a write that was torn. It is attack
 // A39 at the store. Whatever a call notices, Check has found before.
-func TestBitFlips(t *testing.T) {
+func TestBitFlips(t *testing.T) { damageFiles(t, flipOne) }
+
+// TestTruncations is TestBitFlips with files that lost their ends. A log that
+// is cut short looks like one whose last writes were torn.
+func TestTruncations(t *testing.T) { damageFiles(t, truncateOne) }
+
+// damaging changes one file and says where. torn: the damage may look like a
+// write that a power cut stopped.
+type damaging func(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) (where string, torn bool)
+
+func damageFiles(t *testing.T, damage damaging) {
 	for _, clean := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", clean), func(t *testing.T) {
 			image := vfs.NewCrashableMem()
@@ -82,70 +92,89 @@ func TestBitFlips(t *testing.T) {
 			if !clean {
 				image = cut
 			}
-			flipAll(t, image)
+			damageAll(t, image, damage)
 		})
 	}
 }
 
-func flipAll(t *testing.T, image *vfs.MemFS) {
+func damageAll(t *testing.T, image *vfs.MemFS, damage damaging) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 5))
 	noticed := 0
-	for range flips {
+	for range rounds {
 		fs := image.CrashClone(vfs.CrashCloneCfg{})
-		where, inLastBlock := flipOne(t, fs, rng)
-		report, unreadable := pebble.Check(t.Context(), "store", pebble.Options{FS: fs}, nil)
-		named := unreadable != nil || report.Damaged > 0
-		s, err := pebble.Open("store", pebble.Options{FS: fs})
-		if err != nil {
-			noticed++
-			if !named {
-				t.Errorf("%s: not opened (%v), but the check found nothing", where, err)
-			}
-			continue
-		}
-		wrong, loud := readContent(t, s)
-		if wrong != "" && !inLastBlock {
-			t.Errorf("%s: %s", where, wrong)
-		}
-		if loud {
+		where, torn := damage(t, fs, rng)
+		if judge(t, fs, where, torn) {
 			noticed++
 		}
-		if (loud || wrong != "") && !named && !inLastBlock {
-			t.Errorf("%s: calls fail, but the check found nothing", where)
-		}
-		_ = s.Close()
 	}
-	t.Logf("%d of %d flips were noticed, the others hit bytes that nothing depends on", noticed, flips)
+	t.Logf("%d of %d were noticed, the others hit bytes that nothing depends on", noticed, rounds)
 	if noticed == 0 {
-		t.Error("no flip was noticed")
+		t.Error("no damage was noticed")
 	}
 }
 
-// flipOne flips a random bit of a random file and says where.
-func flipOne(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) (where string, inLastLogBlock bool) {
+// judge checks and opens a damaged store, and reports whether it noticed.
+func judge(t *testing.T, fs *vfs.MemFS, where string, torn bool) (noticed bool) {
+	report, unreadable := pebble.Check(t.Context(), "store", pebble.Options{FS: fs}, nil)
+	named := unreadable != nil || report.Damaged > 0
+	s, err := pebble.Open("store", pebble.Options{FS: fs})
+	if err != nil {
+		if !named {
+			t.Errorf("%s: not opened (%v), but the check found nothing", where, err)
+		}
+		return true
+	}
+	defer s.Close()
+	wrong, loud := readContent(t, s)
+	if wrong != "" && !torn {
+		t.Errorf("%s: %s", where, wrong)
+	}
+	if (loud || wrong != "") && !named && !torn {
+		t.Errorf("%s: calls fail, but the check found nothing", where)
+	}
+	return loud
+}
+
+// someFile is a random file that is not empty.
+func someFile(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) (name string, content []byte) {
 	names, err := fs.List("store")
 	must(t, err)
-	for {
-		name := fs.PathJoin("store", names[rng.IntN(len(names))])
-		info, err := fs.Stat(name)
+	for len(content) == 0 {
+		name = fs.PathJoin("store", names[rng.IntN(len(names))])
+		f, err := fs.Open(name)
 		must(t, err)
-		if info.IsDir() || info.Size() == 0 {
-			continue
-		}
-		f, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+		content, err = io.ReadAll(f)
 		must(t, err)
-		defer f.Close()
-		at, one := rng.Int64N(info.Size()), make([]byte, 1)
-		if _, err := f.ReadAt(one, at); err != nil && err != io.EOF {
-			t.Fatal(err)
-		}
-		one[0] ^= 1 << rng.IntN(8)
-		_, err = f.WriteAt(one, at)
-		must(t, err)
-		must(t, f.Sync())
-		last := strings.HasSuffix(name, ".log") && at>>15 == (info.Size()-1)>>15
-		return fmt.Sprintf("%s byte %d of %d", name, at, info.Size()), last
+		must(t, f.Close())
 	}
+	return name, content
+}
+
+func replace(t *testing.T, fs *vfs.MemFS, name string, content []byte) {
+	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	must(t, err)
+	_, err = f.Write(content)
+	must(t, err)
+	must(t, f.Sync())
+	must(t, f.Close())
+}
+
+// flipOne flips a random bit of a random file.
+func flipOne(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) (where string, torn bool) {
+	name, content := someFile(t, fs, rng)
+	at := rng.IntN(len(content))
+	content[at] ^= 1 << rng.IntN(8)
+	replace(t, fs, name, content)
+	inLastBlock := at>>15 == (len(content)-1)>>15
+	return fmt.Sprintf("%s byte %d of %d", name, at, len(content)), strings.HasSuffix(name, ".log") && inLastBlock
+}
+
+// truncateOne cuts a random file anywhere.
+func truncateOne(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) (where string, torn bool) {
+	name, content := someFile(t, fs, rng)
+	left := rng.IntN(len(content))
+	replace(t, fs, name, content[:left])
+	return fmt.Sprintf("%s cut to %d of %d", name, left, len(content)), strings.HasSuffix(name, ".log")
 }
