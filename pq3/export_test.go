@@ -107,10 +107,11 @@ func ForgetPeerKEM(s *Session) *Session {
 	return next
 }
 
-// InEpoch makes a session that claims to be in another epoch.
+// InEpoch makes a session that claims to send without objects in another epoch.
 func InEpoch(s *Session, epoch uint32) *Session {
-	next := s.copy()
-	next.epoch = epoch
+	next, chain := s.copy(), *s.send
+	chain.objects = objects{}
+	next.epoch, next.send = epoch, &chain
 	return next
 }
 

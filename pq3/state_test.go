@@ -73,6 +73,9 @@ func TestV61DamagedOrForeignStateRefused(t *testing.T) {
 		}
 	}
 	starting := stages(t, account.PQ3)["starting"]
+	if _, err := restorer(starting)(pq3.InEpoch(starting, 0).MarshalState(), nil); err != nil {
+		t.Errorf("control: %v", err)
+	}
 	_, err := restorer(starting)(pq3.InEpoch(starting, 2).MarshalState(), nil)
 	wantRefusal(t, err, "V-61", pq3.ErrState) // who has received nothing is in epoch 0
 	p := newPair(t, pq3.Policy{})
