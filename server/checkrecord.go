@@ -7,8 +7,9 @@ import (
 	"github.com/posthorn/posthorn/account"
 )
 
-// CheckRecord reads one directory record as the server would, signatures
-// included, and says what is wrong with it without naming anybody.
+// CheckRecord reads one directory record as the server would, and says what is
+// wrong with it without naming anybody. It verifies the signatures of rosters;
+// those of bundles are for whoever fetches them.
 func CheckRecord(key string, value []byte) error {
 	kind, id, _ := strings.Cut(key, "/")
 	switch kind {

@@ -142,11 +142,10 @@ func TestCheck(t *testing.T) {
 	spoil(t, filepath.Join(data, storeFolder))
 	code, out, complaint := command(t, "check", "--data", data, "--json")
 	var answer struct {
-		OK     bool
-		Values int
-		Error  string
+		OK              bool
+		Values, Damaged int
 	}
-	if err := json.Unmarshal([]byte(out), &answer); err != nil || code != exitUser || answer.OK || !strings.Contains(complaint, "restore a backup") {
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || code != exitUser || answer.OK || answer.Values != 1 || answer.Damaged != 1 || !strings.Contains(complaint, "restore a backup") {
 		t.Errorf("spoilt: exit %d, %q, %q, %v", code, out, complaint, err)
 	}
 }

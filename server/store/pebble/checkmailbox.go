@@ -35,10 +35,10 @@ func (c *checker) mailboxes() error {
 		h, err := parseHead(record)
 		if !ok || err != nil {
 			c.damaged("mailbox %x: its head cannot be read", key)
-			return nil
+		} else {
+			c.head(box, h, found[box])
 		}
-		c.head(box, h, found[box])
-		delete(found, box)
+		delete(found, box) // what is left has no head at all
 		return nil
 	})
 	for box := range found {
