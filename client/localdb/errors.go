@@ -1,6 +1,8 @@
 package localdb
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -37,9 +39,11 @@ var (
 func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
 
 // translate turns SQLite's words for damage and for a full disk into this
-// package's.
-func translate(err error) error {
+// package's, and those for a transaction that ctx cut short into ctx's.
+func translate(ctx context.Context, err error) error {
 	switch {
+	case ctx.Err() != nil && (errors.Is(err, sqlite3.INTERRUPT) || errors.Is(err, sql.ErrTxDone)):
+		return fmt.Errorf("localdb: stopped before the end, nothing was saved: %w", ctx.Err())
 	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case errors.Is(err, sqlite3.FULL):

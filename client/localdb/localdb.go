@@ -123,7 +123,8 @@ func (db *DB) Close() error {
 func (db *DB) Restored() bool { return db.restored }
 
 // Update runs do in a read-write transaction. When do returns nil and Update
-// returns nil, everything do wrote is on the disk; otherwise nothing is.
+// returns nil, everything do wrote is on the disk; otherwise nothing is. When
+// ctx ends first, the error is ctx's.
 func (db *DB) Update(ctx context.Context, do func(*Tx) error) error {
 	return db.run(ctx, nil, do)
 }
@@ -136,7 +137,7 @@ func (db *DB) View(ctx context.Context, do func(*Tx) error) error {
 func (db *DB) run(ctx context.Context, opts *sql.TxOptions, do func(*Tx) error) error {
 	begun, err := db.sql.BeginTx(ctx, opts)
 	if err != nil {
-		return translate(err)
+		return translate(ctx, err)
 	}
 	// After a commit the rollback does nothing; after an error or a panic in
 	// do it undoes the transaction.
@@ -144,7 +145,7 @@ func (db *DB) run(ctx context.Context, opts *sql.TxOptions, do func(*Tx) error) 
 	tx := &Tx{ctx: ctx, sql: begun, rows: db.rows}
 	defer func() { secret.Wipe(tx.opened...) }()
 	if err := do(tx); err != nil {
-		return translate(err)
+		return translate(ctx, err)
 	}
-	return translate(begun.Commit())
+	return translate(ctx, begun.Commit())
 }

@@ -51,7 +51,7 @@ func openDB(dir string, master *secret.Key, held *lock) (*DB, error) {
 		err = private(filepath.Join(dir, dataFile+"-journal"))
 	}
 	if err != nil {
-		return nil, errors.Join(translate(err), pool.Close())
+		return nil, errors.Join(translate(context.Background(), err), pool.Close())
 	}
 	return db, nil
 }
