@@ -13,7 +13,7 @@ import (
 // drawMessage is a message that the rules allow.
 func drawMessage(s *decodertest.Source) Message {
 	m := Message{SentAt: s.U64()}
-	k := kind(1 + s.Below(int(kindObjects)))
+	k := kind(1 + s.Below(int(kindFiles)))
 	s.Fill(m.ID[:])
 	switch k {
 	case kindText:
@@ -29,10 +29,30 @@ func drawMessage(s *decodertest.Source) Message {
 		s.Fill(w.Session[:])
 		s.Fill(w.Digest[:])
 		m.Body = w
+	case kindFiles:
+		m.Body = drawFiles(s)
 	default:
 		m.Body = Objects{}
 	}
 	return m
+}
+
+func drawFiles(s *decodertest.Source) Files {
+	f := Files{Files: make([]File, 1+s.Below(MaxFiles))}
+	for i := range f.Files {
+		file := &f.Files[i]
+		s.Fill(file.ID[:])
+		file.ID[0] = byte(i) // or two could be the same
+		s.Fill(file.Key[:])
+		s.Fill(file.Digest[:])
+		file.Size = s.U64() % (MaxFileSize + 1)
+		file.Name = strings.ToValidUTF8(string(s.Bytes(80)), "�") + "."
+		file.Type = []string{"", "a/b", "image/svg+xml"}[s.Below(3)]
+	}
+	if s.Bool() {
+		f.Text = strings.ToValidUTF8(string(s.Bytes(1000)), "�") + "."
+	}
+	return f
 }
 
 func drawReceipt(s *decodertest.Source) Receipt {
@@ -59,7 +79,7 @@ func encoded(m Message) []byte {
 func FuzzDecode(f *testing.F) {
 	for i, m := range messages() {
 		if b := encoded(m); len(b) < 1000 {
-			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects"}[i], b)
+			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects", "files", "files-alone"}[i], b)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -96,6 +116,16 @@ func FuzzEncode(f *testing.F) {
 		if text, ok := again.Body.(Text); err != nil || ok && text.Text != string(b) {
 			t.Fatalf("encoded, but decodes to %v, %v", again, err)
 		}
+	})
+}
+
+// FuzzParseFileID: so has that of a file.
+func FuzzParseFileID(f *testing.F) {
+	decodertest.Seed(f, "id", "ab000000000000000000000000000001")
+	decodertest.Seed(f, "upper-case", "AB000000000000000000000000000001")
+	f.Fuzz(func(t *testing.T, s string) {
+		parse := func(b []byte) (FileID, error) { return ParseFileID(string(b)) }
+		decodertest.Canonical(t, []byte(s), parse, func(id FileID) []byte { return []byte(id.String()) })
 	})
 }
 

@@ -55,15 +55,18 @@ const (
 	kindRekeyReply
 	kindObjectsWanted
 	kindObjects
+	kindFiles
 )
 
-// Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted and Objects.
+// Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted, Objects and
+// Files.
 type Body interface {
 	kind() kind
 	appendTo(dst []byte) ([]byte, error)
 }
 
-// Encode gives the canonical form. Errors: ErrTextTooLong, ErrText, ErrReceipt.
+// Encode gives the canonical form. Errors: ErrTextTooLong, ErrText, ErrReceipt,
+// ErrFiles.
 func Encode(m Message) ([]byte, error) {
 	b := make([]byte, 0, headerSize+64)
 	b = append(b, version, byte(m.Body.kind()))
@@ -110,6 +113,8 @@ func readBody(k kind, r *codec.Reader) (Body, error) {
 		return readObjectsWanted(r), nil
 	case kindObjects:
 		return Objects{}, nil
+	case kindFiles:
+		return readFiles(r)
 	}
 	return nil, reject.New("V-71", ErrMalformed, "unknown kind of message")
 }

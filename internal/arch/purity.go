@@ -9,7 +9,7 @@ import (
 
 // pure packages take bytes, time and randomness as arguments, so that every
 // run can be repeated and no call blocks.
-var pure = []string{"account", "pq3", "content"}
+var pure = []string{"account", "pq3", "content", "attachment"}
 
 // ban is an import that the pure packages do without. A name ending in "/..."
 // covers everything below it.
