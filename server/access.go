@@ -159,7 +159,10 @@ func (a *access) admit(ctx context.Context, procedure string) (context.Context, 
 	if l, ok := a.byAddress[procedure]; ok {
 		return ctx, l.allow(requestOf(ctx).address, now)
 	}
-	who, ok := a.holder(ctx, now)
+	who, ok, err := a.holder(ctx, now)
+	if err != nil {
+		return ctx, storageFailed(err)
+	}
 	if !ok {
 		return ctx, refusal{
 			code: connect.CodeUnauthenticated, reason: api.ReasonNoToken, text: "log in first; nothing was done",
@@ -176,12 +179,12 @@ func (a *access) admit(ctx context.Context, procedure string) (context.Context, 
 	return ctx, connect.NewError(connect.CodeUnimplemented, "no such procedure")
 }
 
-func (a *access) holder(ctx context.Context, now time.Time) (caller, bool) {
+func (a *access) holder(ctx context.Context, now time.Time) (caller, bool, error) {
 	info, ok := connect.CallInfoForServerContext(ctx)
 	if !ok {
-		return caller{}, false
+		return caller{}, false, nil
 	}
-	return a.tokens.holder(info.RequestHeader().Get("Authorization"), now)
+	return a.tokens.holder(ctx, info.RequestHeader().Get("Authorization"), now)
 }
 
 // finish turns a panic into an error, keeps foreign errors from the wire, and

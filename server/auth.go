@@ -28,12 +28,16 @@ type authService struct {
 
 func newAuthService(d *directory) *authService {
 	key, _ := account.GenerateSigningKey(func(p []byte) { _, _ = rand.Read(p) })
-	return &authService{directory: d, challenges: newChallenges(), tokens: newTokens(), decoy: key.Public()}
+	keys := &keyring{store: d.store}
+	return &authService{directory: d, challenges: newChallenges(keys), tokens: newTokens(d.store, keys), decoy: key.Public()}
 }
 
 // GetChallenge hands out fresh bytes for a device to sign.
-func (s *authService) GetChallenge(context.Context, *posthornv1.GetChallengeRequest) (*posthornv1.GetChallengeResponse, error) {
-	challenge, ends := s.challenges.issue(clock.Now())
+func (s *authService) GetChallenge(ctx context.Context, _ *posthornv1.GetChallengeRequest) (*posthornv1.GetChallengeResponse, error) {
+	challenge, ends, err := s.challenges.issue(ctx, clock.Now())
+	if err != nil {
+		return nil, storageFailed(err)
+	}
 	return &posthornv1.GetChallengeResponse{Challenge: challenge[:], ExpiresAt: uint64(ends.UnixMilli())}, nil
 }
 
@@ -49,13 +53,20 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 	if err != nil {
 		return nil, err
 	}
-	if !s.proves(ctx, p, key, now) || record == nil {
+	proven, err := s.proves(ctx, p, key, now)
+	if err != nil {
+		return nil, storageFailed(err)
+	}
+	if !proven || record == nil {
 		return nil, badProof()
 	}
 	if err := s.seen(ctx, p, *record, now); err != nil {
 		return nil, err
 	}
-	text, ends := s.tokens.issue(caller{p.account, p.device, record.box}, now)
+	text, ends, err := s.tokens.issue(ctx, caller{p.account, p.device, record.box}, p.challenge, now)
+	if err != nil {
+		return nil, notIssued(err)
+	}
 	return &posthornv1.AuthenticateResponse{Token: text, ExpiresAt: uint64(ends.UnixMilli())}, nil
 }
 
@@ -118,12 +129,12 @@ func parseProof(p *posthornv1.Proof) (parsed proof, err error) {
 // copyExactly fills dst if src has its length.
 func copyExactly(dst, src []byte) bool { return copy(dst, src) == len(src) && len(src) == len(dst) }
 
-// proves spends the challenge and checks both signatures over it, for the
-// address that this request was made to.
-func (s *authService) proves(ctx context.Context, p proof, key *account.VerifyingKey, now time.Time) bool {
-	fresh := s.challenges.spend(p.challenge, now)
+// proves spends the challenge at this node and checks both signatures over it,
+// for the address that this request was made to. The error is the store's.
+func (s *authService) proves(ctx context.Context, p proof, key *account.VerifyingKey, now time.Time) (bool, error) {
+	fresh, err := s.challenges.spend(ctx, p.challenge, now)
 	signed := api.AuthBytes(audienceOf(ctx), p.challenge, p.account, p.device)
-	return key.VerifyHybrid(signed, &p.signature, api.AuthContext) == nil && fresh
+	return key.VerifyHybrid(signed, &p.signature, api.AuthContext) == nil && fresh, err
 }
 
 func badProof() error {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
 
@@ -22,8 +25,8 @@ func TestLogin(t *testing.T) {
 	if err := alice.login(); err != nil {
 		t.Fatal(err)
 	}
-	if alice.token == first || len(alice.token) != 43 {
-		t.Errorf("tokens %q and %q: want two different ones of 43 characters", first, alice.token)
+	if alice.token == first || len(alice.token) != 86 {
+		t.Errorf("tokens %q and %q: want two different ones of 86 characters", first, alice.token)
 	}
 	for _, token := range []string{first, alice.token} {
 		if _, err := alice.line.mailbox.Ack(bearer(t, token), &posthornv1.AckRequest{}); err != nil {
@@ -153,35 +156,59 @@ func TestV80RegistrationProofs(t *testing.T) {
 	wantRefusal(t, err, connect.CodeNotFound, api.ReasonUnknownAccount)
 }
 
-func TestV80ChallengeEnds(t *testing.T) {
-	c, now := newChallenges(), time.Now()
-	challenge, ends := c.issue(now)
-	if !ends.Equal(now.Add(api.ChallengeLife)) {
-		t.Fatalf("ends after %v", ends.Sub(now))
+// newDesk is a login desk over an empty store.
+func newDesk() (*challenges, *tokens) {
+	s := memory.New()
+	keys := &keyring{store: s}
+	return newChallenges(keys), newTokens(s, keys)
+}
+
+// challenge is a fresh one.
+func (c *challenges) fresh(t testing.TB, now time.Time) []byte {
+	t.Helper()
+	challenge, ends, err := c.issue(t.Context(), now)
+	if err != nil || !ends.Equal(now.Add(api.ChallengeLife)) {
+		t.Fatalf("ends after %v, %v", ends.Sub(now), err)
 	}
-	if c.spend(challenge[:], now.Add(api.ChallengeLife)) {
+	return challenge[:]
+}
+
+func (c *challenges) spends(t testing.TB, challenge []byte, now time.Time) bool {
+	t.Helper()
+	ok, err := c.spend(t.Context(), challenge, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
+func TestV80ChallengeEnds(t *testing.T) {
+	c, _ := newDesk()
+	now := time.Now()
+	challenge := c.fresh(t, now)
+	if c.spends(t, challenge, now.Add(api.ChallengeLife)) {
 		t.Error("accepted at its end")
 	}
-	if !c.spend(challenge[:], now.Add(api.ChallengeLife-2*time.Millisecond)) {
+	if !c.spends(t, challenge, now.Add(api.ChallengeLife-2*time.Millisecond)) {
 		t.Error("refused before its end")
 	}
-	if c.spend(challenge[:], now) {
+	if c.spends(t, challenge, now) {
 		t.Error("accepted twice")
 	}
 	for i := range challenge {
-		fresh, _ := c.issue(now)
+		fresh := c.fresh(t, now)
 		fresh[i] ^= 1
-		if c.spend(fresh[:], now) {
+		if c.spends(t, fresh, now) {
 			t.Errorf("accepted with byte %d changed", i)
 		}
 	}
 }
 
 func TestSpentChallengesAreForgotten(t *testing.T) {
-	c, now := newChallenges(), time.Now()
+	c, _ := newDesk()
+	now := time.Now()
 	for range 5000 {
-		challenge, _ := c.issue(now)
-		if !c.spend(challenge[:], now) {
+		if !c.spends(t, c.fresh(t, now), now) {
 			t.Fatal("refused")
 		}
 		now = now.Add(time.Second)
@@ -191,59 +218,114 @@ func TestSpentChallengesAreForgotten(t *testing.T) {
 	}
 }
 
+// give issues a token for the answer to a fresh challenge.
+func (t *tokens) give(tb testing.TB, who caller, now time.Time) (string, time.Time) {
+	tb.Helper()
+	challenge, _, err := newChallenges(t.keys).issue(tb.Context(), now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	text, ends, err := t.issue(tb.Context(), who, challenge[:], now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text, ends
+}
+
+// works tells whether a token is good, and whose it is.
+func (t *tokens) works(tb testing.TB, text string, now time.Time) (caller, bool) {
+	tb.Helper()
+	who, ok, err := t.holder(tb.Context(), "Bearer "+text, now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return who, ok
+}
+
 func TestTokensEnd(t *testing.T) {
-	held, now := newTokens(), time.Now()
-	alice := caller{account: account.ID{1}, device: account.DeviceID{1}}
-	text, ends := held.issue(alice, now)
+	_, held := newDesk()
+	now := time.UnixMilli(time.Now().UnixMilli())
+	alice := caller{account: account.ID{1}, device: account.DeviceID{1}, box: store.Box{1}}
+	text, ends := held.give(t, alice, now)
 	if !ends.Equal(now.Add(api.TokenLife)) {
 		t.Errorf("works for %v", ends.Sub(now))
 	}
-	if who, ok := held.holder("Bearer "+text, ends.Add(-1)); !ok || who != alice {
+	if who, ok := held.works(t, text, ends.Add(-1)); !ok || who != alice {
 		t.Errorf("before its end: %v, %v", who, ok)
 	}
-	if _, ok := held.holder("Bearer "+text, ends); ok {
+	if _, ok := held.works(t, text, ends); ok {
 		t.Error("works at its end")
-	}
-	held.sweep(ends)
-	if len(held.byHash)+len(held.byDevice) != 0 {
-		t.Error("an ended token is remembered")
 	}
 }
 
 // A stranger may choose the device id of somebody else. It must not end that
 // device's tokens.
 func TestTokensOfEqualDeviceIDs(t *testing.T) {
-	held, now := newTokens(), time.Now()
-	text, _ := held.issue(caller{account: account.ID{1}, device: account.DeviceID{9}}, now)
+	_, held := newDesk()
+	now := time.Now()
+	text, _ := held.give(t, caller{account.ID{1}, account.DeviceID{9}, store.Box{1}}, now)
+	var others []string
 	for range 2 * maxTokens {
-		held.issue(caller{account: account.ID{2}, device: account.DeviceID{9}}, now)
+		other, _ := held.give(t, caller{account.ID{2}, account.DeviceID{9}, store.Box{2}}, now)
+		others = append(others, other)
 	}
-	if _, ok := held.holder("Bearer "+text, now); !ok {
+	later := now.Add(tokenTrust) // everything is looked up anew
+	if _, ok := held.works(t, text, later); !ok {
 		t.Error("the logins of a stranger ended the token")
 	}
-	if len(held.byHash) != 1+maxTokens {
-		t.Errorf("%d tokens work, want %d", len(held.byHash), 1+maxTokens)
+	for i, other := range others {
+		if _, ok := held.works(t, other, later); ok != (i >= maxTokens) {
+			t.Errorf("token %d of %d works: %v", i, len(others), ok)
+		}
 	}
 }
 
+// A device that logs in without end is stopped before its record grows.
+func TestV89LoginsOfOneDevice(t *testing.T) {
+	c, held := newDesk()
+	now, who := time.Now(), caller{box: store.Box{1}}
+	for range maxSpent {
+		if _, _, err := held.issue(t.Context(), who, c.fresh(t, now), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := held.issue(t.Context(), who, c.fresh(t, now), now); !errors.Is(err, errTooManyLogins) {
+		t.Errorf("one more: %v", err)
+	}
+	later := now.Add(api.ChallengeLife + spentMargin + time.Second)
+	if _, _, err := held.issue(t.Context(), who, c.fresh(t, later), later); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
+// What the store has of a token does not give the token away.
 func TestTokensAreNotKept(t *testing.T) {
-	held := newTokens()
-	text, _ := held.issue(caller{}, time.Now())
-	for hash := range held.byHash {
+	_, held := newDesk()
+	text, _ := held.give(t, caller{box: store.Box{1}}, time.Now())
+	raw, _ := base64.RawURLEncoding.DecodeString(text)
+	record, _, err := held.store.Get(t.Context(), loginKey(store.Box{1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(record, []byte(text)) || bytes.Contains(record, raw[16:tokenBody]) {
+		t.Error("the store has the token itself")
+	}
+	for hash := range held.known {
 		if strings.Contains(text, string(hash[:])) || bytes.Contains(hash[:], []byte(text)) {
 			t.Error("the token itself is remembered")
 		}
 	}
 }
 
-// Tokens end with the process; a login works again at once.
+// A token outlives the process that gave it out.
 func TestTokensAfterRestart(t *testing.T) {
 	s := memory.New()
 	alice := openOver(t, s, Options{OpenRegistration: true}).join("alice")
 	again := openOver(t, s, Options{})
 	alice.line, alice.audience = again.dial(), again.addr
-	_, err := alice.line.mailbox.Ack(bearer(t, alice.token), &posthornv1.AckRequest{})
-	wantRefusal(t, err, connect.CodeUnauthenticated, api.ReasonNoToken)
+	if _, err := alice.line.mailbox.Ack(bearer(t, alice.token), &posthornv1.AckRequest{}); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
 	if err := alice.login(); err != nil {
 		t.Errorf("login after a restart: %v", err)
 	}

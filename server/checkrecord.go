@@ -1,10 +1,12 @@
 package server
 
 import (
+	"encoding/hex"
 	"errors"
 	"strings"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // CheckRecord reads one directory record as the server would, and says what is
@@ -19,6 +21,10 @@ func CheckRecord(key string, value []byte) error {
 		return checkAccount(id, value)
 	case "device":
 		return checkDevice(value)
+	case "login":
+		return checkLogins(id, value)
+	case "cluster":
+		return checkCluster(id, value)
 	default:
 		return errors.New("a record of an unknown kind")
 	}
@@ -53,6 +59,22 @@ func checkDevice(value []byte) error {
 	}
 	if _, err := account.ParseBundle(r.bundle); err != nil {
 		return errors.New("a device's bundle is not valid")
+	}
+	return nil
+}
+
+func checkLogins(box string, value []byte) error {
+	_, err := parseLoginRecord(value)
+	if raw, bad := hex.DecodeString(box); err != nil || bad != nil || len(raw) != len(store.Box{}) {
+		return errors.New("a record of logins cannot be read")
+	}
+	return nil
+}
+
+// checkCluster reads what the nodes of a server share.
+func checkCluster(what string, value []byte) error {
+	if _, err := parseSharedKeys(value); what != "keys" || err != nil {
+		return errors.New("a record that nodes share cannot be read")
 	}
 	return nil
 }

@@ -45,7 +45,10 @@ func (s *directoryService) Register(ctx context.Context, request *posthornv1.Reg
 	if err != nil {
 		return nil, err
 	}
-	text, ends := s.auth.tokens.issue(caller{a.Account, a.Device.ID, box}, now)
+	text, ends, err := s.auth.tokens.issue(ctx, caller{a.Account, a.Device.ID, box}, request.GetProof().GetChallenge(), now)
+	if err != nil {
+		return nil, notIssued(err)
+	}
 	return &posthornv1.RegisterResponse{Token: text, ExpiresAt: uint64(ends.UnixMilli())}, nil
 }
 
@@ -64,7 +67,11 @@ func (s *directoryService) examine(ctx context.Context, name account.Name, reque
 	if err != nil {
 		return a, err
 	}
-	if p.account != a.Account || p.device != a.Device.ID || !s.auth.proves(ctx, p, a.Device.Key, now) {
+	proven, err := s.auth.proves(ctx, p, a.Device.Key, now)
+	if err != nil {
+		return a, storageFailed(err)
+	}
+	if !proven || p.account != a.Account || p.device != a.Device.ID {
 		return a, badProof()
 	}
 	a.bundle, err = examineBundle(request.GetBundle(), a.Party, now)

@@ -33,14 +33,14 @@ func FuzzHandlers(f *testing.F) {
 	}
 	close(srv.stopping) // streams end after what is stored
 	seedHandlers(f)
+	token, _ := srv.auth.tokens.give(f, caller{account.ID{1}, account.DeviceID{2}, box}, time.Now())
 	all := procedures()
 	f.Fuzz(func(t *testing.T, procedure, protocol uint8, known bool, body []byte) {
 		path := all[int(procedure)%len(all)]
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(body))
 		r.Header.Set("Content-Type", contentTypes[int(protocol)%len(contentTypes)])
 		if known {
-			text, _ := srv.auth.tokens.issue(caller{account.ID{1}, account.DeviceID{2}, box}, time.Now())
-			r.Header.Set("Authorization", "Bearer "+text)
+			r.Header.Set("Authorization", "Bearer "+token)
 		}
 		w := httptest.NewRecorder()
 		srv.Handler().ServeHTTP(w, r)
@@ -94,18 +94,40 @@ func drawRecords(s *decodertest.Source) (accountRecord, deviceRecord) {
 	return a, d
 }
 
+// drawLogins is a record of logins.
+func drawLogins(s *decodertest.Source) (r loginRecord) {
+	s.Fill(r.who.account[:])
+	s.Fill(r.who.device[:])
+	for range s.Below(maxTokens) {
+		t := timedHash{ends: s.U64()}
+		s.Fill(t.hash[:])
+		r.tokens = append(r.tokens, t)
+	}
+	for range s.Below(5) {
+		c := timedID{ends: s.U64()}
+		s.Fill(c.id[:])
+		r.spent = append(r.spent, c)
+	}
+	return r
+}
+
 // FuzzRecords: a directory record that can be read is written back as it was,
 // and the other way round.
 func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "account", accountRecord{"alice", [][]byte{{1, 2}, {}}}.marshal())
 	decodertest.Seed(f, "device", deviceRecord{box: store.Box{1}, lastSeen: 5, bundle: []byte{1}}.marshal())
+	decodertest.Seed(f, "logins", loginRecord{who: caller{account: account.ID{1}}, tokens: []timedHash{{ends: 7}}, spent: []timedID{{ends: 8}}}.marshal())
+	decodertest.Seed(f, "keys", sharedKeys{made: 5}.marshal())
 	decodertest.Seed(f, "many-statements-missing", []byte{0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decodertest.Canonical(t, b, parseAccountRecord, accountRecord.marshal)
 		decodertest.Canonical(t, b, parseDeviceRecord, deviceRecord.marshal)
+		decodertest.Canonical(t, b, parseLoginRecord, loginRecord.marshal)
+		decodertest.Canonical(t, b, parseSharedKeys, sharedKeys.marshal)
 		a, d := drawRecords(decodertest.From(b))
 		decodertest.RoundTrip(t, a, accountRecord.marshal, parseAccountRecord)
 		decodertest.RoundTrip(t, d, deviceRecord.marshal, parseDeviceRecord)
+		decodertest.RoundTrip(t, drawLogins(decodertest.From(b)), loginRecord.marshal, parseLoginRecord)
 	})
 }
 
@@ -125,10 +147,9 @@ func FuzzProof(f *testing.F) {
 			return b
 		}
 		wire := &posthornv1.Proof{AccountId: field(0), DeviceId: field(0), EcdsaSignature: field(0), MldsaSignature: field(3296), Challenge: s.Bytes(64)}
-		challenges := newChallenges()
+		challenges, _ := newDesk()
 		if ours {
-			issued, _ := challenges.issue(now)
-			wire.Challenge = issued[:]
+			wire.Challenge = challenges.fresh(t, now)
 		}
 		p, err := parseProof(wire)
 		fits := len(wire.AccountId) == 48 && len(wire.DeviceId) == 32 && len(wire.EcdsaSignature) == 64 && len(wire.MldsaSignature) == 3309
@@ -141,7 +162,7 @@ func FuzzProof(f *testing.F) {
 		if !bytes.Equal(p.account[:], wire.AccountId) || !bytes.Equal(p.signature.Append(nil), append(wire.EcdsaSignature, wire.MldsaSignature...)) {
 			t.Fatal("a field changed")
 		}
-		if challenges.spend(p.challenge, now) != ours || challenges.spend(p.challenge, now) {
+		if challenges.spends(t, p.challenge, now) != ours || challenges.spends(t, p.challenge, now) {
 			t.Fatal("a challenge that is not ours, or a second time")
 		}
 	})

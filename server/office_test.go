@@ -94,13 +94,19 @@ type line struct {
 func (o *office) dial() *line { return o.connect(false) }
 
 // connect connects over HTTP/1.1, or HTTP/2 without TLS.
-func (o *office) connect(h2c bool) *line {
+func (o *office) connect(h2c bool) *line { return o.connectAs(o.addr, h2c) }
+
+// connectAs connects to this server under the address that people know it by,
+// as something that spreads callers over several nodes does.
+func (o *office) connectAs(known string, h2c bool) *line {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!h2c)
 	protocols.SetUnencryptedHTTP2(h2c)
-	network := &http.Transport{Protocols: protocols, DialContext: (&net.Dialer{}).DialContext}
+	network := &http.Transport{Protocols: protocols, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, o.addr)
+	}}
 	o.t.Cleanup(network.CloseIdleConnections)
-	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: network}, "http://"+o.addr, connecthttp.WithReadMaxBytes(20<<20)))
+	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: network}, "http://"+known, connecthttp.WithReadMaxBytes(20<<20)))
 	return &line{
 		network, posthornv1connect.NewAuthServiceClient(client),
 		posthornv1connect.NewDirectoryServiceClient(client), posthornv1connect.NewMailboxServiceClient(client),

@@ -150,8 +150,7 @@ func (srv *Server) stop() error {
 	return err
 }
 
-// sweep removes what nobody fetched within the retention time, and tokens that
-// have run out.
+// sweep removes what nobody fetched within the retention time.
 func (srv *Server) sweep(ctx context.Context) {
 	for pause := sweepPause; ; {
 		select {
@@ -160,7 +159,6 @@ func (srv *Server) sweep(ctx context.Context) {
 		case <-time.After(clock.Nap(pause)):
 		}
 		now := clock.Now()
-		srv.auth.tokens.sweep(now)
 		_, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
 		if err != nil && ctx.Err() == nil {
 			srv.log.Error("sweep failed", "error", err)

@@ -1,16 +1,21 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"connectrpc.com/connect/v2"
+
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -26,82 +31,152 @@ type caller struct {
 // chooses the ids in it, and may choose that of somebody else's device.
 func (c caller) key() string { return string(c.account[:]) + string(c.device[:]) }
 
-// maxTokens is how many tokens of one device work at a time; a new login
-// beyond it ends the oldest.
-const maxTokens = 8
+// A token is the base64url text of
+//
+//	box[16] ‖ random[32] ‖ MAC[16]
+//
+// The box says where the store has the token's hash, so every node finds it,
+// and a copy of the store or of a server's memory yields no usable token. The
+// MAC turns inventions away before the store is asked.
+const (
+	tokenBody = 16 + 32
+	tokenSize = tokenBody + macSize
+	tokenUse  = "posthorn/token/v1"
+	// tokenTrust is how long a node goes by what the store said about a token,
+	// and so how long one that was revoked at another node may still work.
+	tokenTrust = 10 * time.Second
+	// roomyTokens is how many verified tokens are remembered before those that
+	// must be asked about again are forgotten.
+	roomyTokens = 4096
+)
 
-// tokens remembers who holds which token, by the token's hash: a copy of the
-// server's memory yields no usable token. They end with the process; clients
-// log in again.
+// tokens gives out tokens and tells whose they are.
 type tokens struct {
-	mu       sync.Mutex
-	byHash   map[[32]byte]grant
-	byDevice map[string][][32]byte // by caller.key
+	store store.Store
+	keys  *keyring
+
+	mu      sync.Mutex
+	known   map[[32]byte]grant // verified lately, by hash
+	pruneAt int                // how many of them to have before some are forgotten
 }
 
 type grant struct {
-	caller caller
-	ends   time.Time
+	caller  caller
+	ends    time.Time
+	trusted time.Time // until then without asking the store
 }
 
-func newTokens() *tokens {
-	return &tokens{byHash: map[[32]byte]grant{}, byDevice: map[string][][32]byte{}}
+func newTokens(s store.Store, keys *keyring) *tokens {
+	return &tokens{store: s, keys: keys, known: map[[32]byte]grant{}, pruneAt: roomyTokens}
 }
 
-// issue makes a token for a device.
-func (t *tokens) issue(who caller, now time.Time) (text string, ends time.Time) {
-	var drawn [32]byte
-	_, _ = rand.Read(drawn[:])
-	secret.Created("token", drawn[:])
-	text = base64.RawURLEncoding.EncodeToString(drawn[:])
+// issue spends the challenge that a device has answered and makes a token for
+// the device. errSpent, errTooManyLogins, or the store's error.
+func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, now time.Time) (text string, ends time.Time, err error) {
+	keys, err := t.keys.at(ctx, now)
+	if err != nil {
+		return "", ends, err
+	}
+	text = drawToken(keys, who.box)
 	hash := sha256.Sum256([]byte(text))
-	ends = now.Add(api.TokenLife)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.byHash[hash] = grant{who, ends}
-	held := append(t.byDevice[who.key()], hash)
-	held = slices.DeleteFunc(held, func(h [32]byte) bool { return t.ended(h, now) })
-	for len(held) > maxTokens {
-		delete(t.byHash, held[0])
-		held = held[1:]
+	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
+	err = changeLogins(ctx, t.store, who, func(r *loginRecord) error {
+		return r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now)
+	})
+	if err != nil {
+		return "", time.Time{}, err
 	}
-	t.byDevice[who.key()] = held
-	return text, ends
+	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, now)
+	return text, ends, nil
 }
 
-// ended removes a token that has run out.
-func (t *tokens) ended(hash [32]byte, now time.Time) bool {
-	g, ok := t.byHash[hash]
-	if ok && now.Before(g.ends) {
-		return false
-	}
-	delete(t.byHash, hash)
-	return true
+func drawToken(keys sharedKeys, box store.Box) string {
+	var b [tokenSize]byte
+	copy(b[:], box[:])
+	_, _ = rand.Read(b[len(box):tokenBody])
+	secret.Created("token", b[len(box):tokenBody])
+	copy(b[tokenBody:], keys.mac(tokenUse, b[:tokenBody]))
+	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// holder finds the device behind an Authorization header.
-func (t *tokens) holder(header string, now time.Time) (caller, bool) {
+// holder finds the device behind an Authorization header. The error is the
+// store's; then it is not known whether the token is good.
+func (t *tokens) holder(ctx context.Context, header string, now time.Time) (who caller, ok bool, err error) {
 	text, ok := strings.CutPrefix(header, "Bearer ")
-	if !ok {
-		return caller{}, false
+	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(tokenSize) {
+		return caller{}, false, nil
 	}
 	hash := sha256.Sum256([]byte(text))
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	g, ok := t.byHash[hash]
-	return g.caller, ok && now.Before(g.ends)
+	g, known := t.known[hash]
+	t.mu.Unlock()
+	if !known || !now.Before(g.trusted) {
+		if g, known, err = t.lookUp(ctx, text, hash, now); err != nil || !known {
+			return caller{}, false, err
+		}
+	}
+	return g.caller, now.Before(g.ends), nil
 }
 
-// sweep forgets everything that has run out.
-func (t *tokens) sweep(now time.Time) {
+// lookUp asks the store about a token that one of the nodes made.
+func (t *tokens) lookUp(ctx context.Context, text string, hash [32]byte, now time.Time) (g grant, found bool, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return g, false, nil
+	}
+	keys, err := t.keys.at(ctx, now)
+	if err != nil {
+		return g, false, err
+	}
+	if !keys.verify(tokenUse, b[:tokenBody], b[tokenBody:]) {
+		return g, false, nil
+	}
+	r, _, err := readLogins(ctx, t.store, store.Box(b))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return g, false, err
+	}
+	i := slices.IndexFunc(r.tokens, func(held timedHash) bool { return held.hash == hash })
+	if i < 0 {
+		t.forget(hash)
+		return g, false, nil
+	}
+	g = grant{r.who, time.UnixMilli(int64(r.tokens[i].ends)), now.Add(tokenTrust)}
+	t.remember(hash, g, now)
+	return g, true, nil
+}
+
+func (t *tokens) forget(hash [32]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for device, held := range t.byDevice {
-		held = slices.DeleteFunc(held, func(h [32]byte) bool { return t.ended(h, now) })
-		if len(held) == 0 {
-			delete(t.byDevice, device)
-			continue
+	delete(t.known, hash)
+}
+
+// remember keeps a verified token for as long as it is trusted, at least.
+func (t *tokens) remember(hash [32]byte, g grant, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.known) >= t.pruneAt {
+		for h, old := range t.known {
+			if !now.Before(old.trusted) {
+				delete(t.known, h)
+			}
 		}
-		t.byDevice[device] = held
+		t.pruneAt = max(roomyTokens, 2*len(t.known))
+	}
+	t.known[hash] = g
+}
+
+// notIssued turns an error of issue into the refusal of a call.
+func notIssued(err error) error {
+	switch {
+	case errors.Is(err, errSpent):
+		return badProof()
+	case errors.Is(err, errTooManyLogins):
+		return refusal{
+			code: connect.CodeResourceExhausted, reason: api.ReasonRateLimited, text: "this device logs in too often; it was not logged in",
+			hint: "use the tokens it has, wait and try again", retry: time.Minute,
+		}.err(reject.New("V-89", ErrLimited, ""))
+	default:
+		return storageFailed(err)
 	}
 }

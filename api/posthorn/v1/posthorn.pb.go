@@ -120,7 +120,7 @@ func (*GetChallengeRequest) Descriptor() ([]byte, []int) {
 
 type GetChallengeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Challenge     []byte                 `protobuf:"bytes,1,opt,name=challenge,proto3" json:"challenge,omitempty"` // 32 bytes, good for one use
+	Challenge     []byte                 `protobuf:"bytes,1,opt,name=challenge,proto3" json:"challenge,omitempty"` // 32 bytes, good for one login
 	ExpiresAt     uint64                 `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
