@@ -25,7 +25,9 @@
 //     one that a power cut could still take away. Damage on disk is an error,
 //     never a shorter queue.
 //  7. Directory. CAS and Get are linearizable for each key. Take hands out each
-//     value at most once, even across a crash.
+//     value at most once, even across a crash. Scan returns every key whose CAS
+//     has returned before it began; of one that is changed meanwhile it returns
+//     some state that the key had during the call.
 //
 // A store reads no clock: every time comes from the caller. A backend whose
 // disk has failed refuses all writes with ErrStopped until it is opened anew,
@@ -122,6 +124,20 @@ type BoxSeq struct {
 	Seq uint64
 }
 
+// Entry is one directory value with the key that it is under.
+type Entry struct {
+	Key string
+	Val []byte
+	Ver uint64 // from 1
+}
+
+// Stats says how much a store holds.
+type Stats struct {
+	Mailboxes uint64    // open ones
+	Queued    uint64    // stored envelopes that are not acked
+	Oldest    time.Time // when the oldest of them was accepted; zero: none
+}
+
 // Limits bound one mailbox. A zero field stands for its default.
 type Limits struct {
 	Envelopes uint32 // how many it holds
@@ -179,6 +195,15 @@ type Store interface {
 	// returns the new version, want+1. Otherwise ErrVersion and the version
 	// it is at.
 	CAS(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error)
+
+	// Scan returns the directory values whose keys begin with prefix and are
+	// above after, in the byte order of the keys, at most max of them. An after
+	// below the prefix begins with its first key.
+	Scan(ctx context.Context, prefix, after string, max int) ([]Entry, error)
+
+	// Stats counts what is stored, at a cost that does not grow with it. It may
+	// lag a second behind acks, and Oldest may be up to a minute early.
+	Stats(ctx context.Context) (Stats, error)
 
 	// Put adds values to a pool.
 	Put(ctx context.Context, pool string, vals ...[]byte) error

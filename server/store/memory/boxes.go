@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/posthorn/posthorn/server/store"
@@ -138,6 +139,44 @@ func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (u
 	}
 	s.values[key] = value{want + 1, slices.Clone(val)}
 	return want + 1, nil
+}
+
+// Scan lists directory values; see store.Store.
+func (s *Store) Scan(ctx context.Context, prefix, after string, max int) ([]store.Entry, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var found []store.Entry
+	for key, v := range s.values {
+		if strings.HasPrefix(key, prefix) && (key > after || after < prefix) {
+			found = append(found, store.Entry{Key: key, Val: slices.Clone(v.val), Ver: v.ver})
+		}
+	}
+	slices.SortFunc(found, func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) })
+	return found[:min(len(found), max)], nil
+}
+
+// Stats counts everything anew; see store.Store.
+func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
+	if err := s.enter(ctx); err != nil {
+		return store.Stats{}, err
+	}
+	defer s.mu.Unlock()
+	var out store.Stats
+	for _, b := range s.boxes {
+		if b.gone {
+			continue
+		}
+		out.Mailboxes++
+		out.Queued += uint64(len(b.msgs))
+		for _, m := range b.msgs {
+			if out.Oldest.IsZero() || m.At.Before(out.Oldest) {
+				out.Oldest = m.At
+			}
+		}
+	}
+	return out, nil
 }
 
 // Put adds values to a pool; see store.Store.

@@ -174,6 +174,7 @@ func (t *txn) store(p *plan, g *group, h *head) {
 		it := &g.items[i]
 		_ = t.batch.Set(messageKey(g.box, p.seqs[i]), it.record, nil)
 		t.s.repeats.note(&it.env, p.seqs[i])
+		t.queued(g.box, it.env.At)
 	}
 	for _, s := range p.shares {
 		t.setShare(g.box, s.sender, s.now)

@@ -39,14 +39,14 @@ const maxProblems = 100
 // What the engine itself cannot read ends the check with ErrCorrupt, beside a
 // report of what was read until then. ErrFormat; fs.ErrNotExist without a store.
 func Check(ctx context.Context, dir string, o Options, value func(key string, val []byte) error) (Report, error) {
-	c := &checker{ctx: ctx, value: value, report: Report{Problems: []string{}}}
+	c := &checker{ctx: ctx, value: value, report: Report{Problems: []string{}}, minutes: map[uint64]uint64{}}
 	s, err := openToRead(dir, o.withDefaults())
 	if err != nil {
 		return c.report, fmt.Errorf("store: not checked: %w", err)
 	}
 	defer s.db.Close() // read only, so nothing is lost if it fails
-	c.db = s.db
-	for _, part := range []func() error{c.kinds, c.mailboxes, c.directory, c.pools} {
+	c.db, c.counted = s.db, s.version != uncountedFormat
+	for _, part := range []func() error{c.kinds, c.mailboxes, c.counters, c.directory, c.pools} {
 		if err := part(); err != nil {
 			return c.report, readError(err)
 		}
@@ -72,7 +72,7 @@ func openToRead(dir string, o Options) (*Store, error) {
 	if err := s.openWith(dir, settings); err != nil {
 		return nil, readError(err)
 	}
-	if err := s.knownFormat(); err != nil {
+	if s.version, err = s.knownFormat(); err != nil {
 		_ = s.db.Close()
 		return nil, err
 	}
@@ -85,6 +85,9 @@ type checker struct {
 	db     *pebble.DB
 	value  func(key string, val []byte) error
 	report Report
+
+	counted bool              // the format has counters
+	minutes map[uint64]uint64 // envelopes found of each minute
 }
 
 func (c *checker) damaged(format string, args ...any) {
@@ -96,7 +99,7 @@ func (c *checker) damaged(format string, args ...any) {
 
 // kinds wants every key to be of a kind that this program writes.
 func (c *checker) kinds() error {
-	known := map[byte]bool{keyFormat: true, keyHead: true, keyMessage: true, keyShare: true, keyValue: true, keyPool: true, keyItem: true}
+	known := map[byte]bool{keyFormat: true, keyHead: true, keyMessage: true, keyShare: true, keyValue: true, keyPool: true, keyItem: true, keyTally: true, keyOpen: true}
 	it, err := c.db.NewIter(nil)
 	if err != nil {
 		return err
@@ -137,6 +140,39 @@ func (c *checker) each(kind byte, visit func(key, val []byte) error) error {
 
 func (c *checker) over(kind byte) (*pebble.Iterator, error) {
 	return c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: successor([]byte{kind})})
+}
+
+// counters holds the counters against what was counted.
+func (c *checker) counters() error {
+	if !c.counted {
+		return nil
+	}
+	open := -1
+	err := c.each(keyOpen, func(_, record []byte) error {
+		if n, err := parseCount(record); err == nil {
+			open = int(n)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if open = max(open, 0); open != c.report.Mailboxes {
+		c.damaged("the count of mailboxes is %d, but %d are open", open, c.report.Mailboxes)
+	}
+	err = c.each(keyTally, func(key, record []byte) error {
+		n, err := parseCount(record)
+		if err != nil || len(key) != 8 || c.minutes[binary.BigEndian.Uint64(key)] != n {
+			c.damaged("a count of envelopes by time is wrong")
+			return nil
+		}
+		delete(c.minutes, binary.BigEndian.Uint64(key))
+		return nil
+	})
+	if err == nil && len(c.minutes) > 0 {
+		c.damaged("%d counts of envelopes by time are missing", len(c.minutes))
+	}
+	return err
 }
 
 // directory counts the values and shows them to the caller.

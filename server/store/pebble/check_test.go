@@ -87,6 +87,9 @@ func TestCheckNamesDamage(t *testing.T) {
 		"missing in a pool":      {remove(pebble.ItemKey("pool", 2)), "1 values of pools are missing"},
 		"taken, but in the pool": {put(pebble.ItemKey("pool", 0), nil), "belongs to none"},
 		"unreadable pool":        {put(pebble.PoolKey("pool"), []byte("short")), "pool 1"},
+		"wrong count of open":    {put([]byte("o"), []byte("\x00\x00\x00\x00\x00\x00\x00\x09")), "count of mailboxes is 9, but 3 are open"},
+		"wrong count":            {put(pebble.TallyKey(0), []byte("\x00\x00\x00\x00\x00\x00\x00\x09")), "count of envelopes by time is wrong"},
+		"no count":               {remove(pebble.TallyKey(0)), "1 counts of envelopes by time are missing"},
 		"unknown kind":           {put([]byte("zoo"), nil), "unknown kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +129,7 @@ func TestCheckOfNoStore(t *testing.T) {
 }
 
 func TestCheckRefusesANewerFormat(t *testing.T) {
-	image := closed(t, func(s *pebble.Store) error { return pebble.SetFormat(s, 2) })
+	image := closed(t, func(s *pebble.Store) error { return pebble.SetFormat(s, 3) })
 	if _, err := pebble.Check(t.Context(), "store", pebble.Options{FS: image}, nil); !errors.Is(err, store.ErrFormat) {
 		t.Errorf("%v", err)
 	}

@@ -61,6 +61,8 @@ func (c *checker) gather() (map[store.Box]*contents, error) {
 		m, err := parseMessage(seq, record)
 		if err != nil {
 			c.damaged("mailbox %x: envelope %d cannot be read", box, seq)
+		} else {
+			c.minutes[minuteOf(m.At)]++
 		}
 		c.report.Bytes += int64(len(m.Data))
 		contentsOf(found, box).add(m)

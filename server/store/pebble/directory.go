@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -73,6 +75,49 @@ func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (u
 		return 0, err
 	}
 	return now, err
+}
+
+// Scan lists directory values; see store.Store.
+func (s *Store) Scan(ctx context.Context, prefix, after string, max int) ([]store.Entry, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	found, err := s.entries(ctx, prefix, after, max)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range found {
+		if err := s.awaitKey(ctx, e.Key); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// entries reads directory values as the engine has them, durable or not.
+func (s *Store) entries(ctx context.Context, prefix, after string, max int) (found []store.Entry, err error) {
+	from := valueKey(prefix)
+	if after >= prefix {
+		from = append(valueKey(after), 0) // the least key above it
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: successor(valueKey(prefix))})
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer it.Close()
+	for ok := it.First(); ok && len(found) < max; ok = it.Next() {
+		val, err := it.ValueAndErr()
+		if err != nil {
+			return nil, readError(err)
+		}
+		e := store.Entry{Key: string(it.Key()[1:])}
+		if e.Ver, e.Val, err = parseValue(val); err != nil {
+			return nil, err
+		}
+		found = append(found, e)
+	}
+	return found, errors.Join(readError(it.Error()), ctx.Err())
 }
 
 // pool returns how a pool stands.

@@ -25,4 +25,16 @@ var (
 	ValueKey   = valueKey
 	PoolKey    = poolKey
 	ItemKey    = itemKey
+	TallyKey   = tallyKey
 )
+
+// Uncount makes a store one of the format without counters.
+func Uncount(s *Store) error {
+	if err := s.db.DeleteRange([]byte{keyTally}, successor([]byte{keyTally}), pebble.Sync); err != nil {
+		return err
+	}
+	if err := Remove(s, []byte{keyOpen}); err != nil {
+		return err
+	}
+	return SetFormat(s, uncountedFormat)
+}

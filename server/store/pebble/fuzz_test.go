@@ -48,7 +48,8 @@ func readPlace(b []byte) (i place, err error) {
 func readMessage(b []byte) (store.Msg, error) { return parseMessage(7, b) }
 
 // FuzzRecords gives the bytes of one record to every parser of this package:
-// parseHead, parseShare, parseMessage, parseValue, parsePool and parseItemKey.
+// parseHead, parseShare, parseMessage, parseValue, parsePool, parseItemKey and
+// parseCount.
 // What one of them accepts is written back as it was.
 func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "head", newHead(store.Limits{Envelopes: 3, Bytes: 4}).marshal())
@@ -58,6 +59,7 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "value", marshalValue(9, []byte("v")))
 	decodertest.Seed(f, "pool", pool{1, 2}.marshal())
 	decodertest.Seed(f, "item", place{"pool", 3}.marshal())
+	decodertest.Seed(f, "count", marshalCount(4))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decodertest.Canonical(t, b, parseHead, (*head).marshal)
 		decodertest.Canonical(t, b, parseShare, share.marshal)
@@ -65,6 +67,7 @@ func FuzzRecords(f *testing.F) {
 		decodertest.Canonical(t, b, readValue, value.marshal)
 		decodertest.Canonical(t, b, parsePool, pool.marshal)
 		decodertest.Canonical(t, b, readPlace, place.marshal)
+		decodertest.Canonical(t, b, parseCount, marshalCount)
 		roundTrips(t, decodertest.From(b))
 	})
 }
@@ -78,6 +81,7 @@ func roundTrips(t *testing.T, s *decodertest.Source) {
 	decodertest.RoundTrip(t, share{s.U32(), s.U64()}, share.marshal, parseShare)
 	decodertest.RoundTrip(t, pool{s.U64() >> 1, s.U64() | 1<<63}, pool.marshal, parsePool)
 	decodertest.RoundTrip(t, value{s.U64(), s.Bytes(100)}, value.marshal, readValue)
+	decodertest.RoundTrip(t, s.U64(), marshalCount, parseCount)
 	decodertest.RoundTrip(t, place{string(s.Bytes(100)), s.U64()}, place.marshal, readPlace)
 	m := store.Msg{Seq: 7, At: time.UnixMilli(int64(s.U64())).UTC(), Data: s.Bytes(100)}
 	s.Fill(m.ID[:])

@@ -17,6 +17,8 @@ const (
 	keyValue   = 'd' // d, directory key      -> u64 version, value
 	keyPool    = 'q' // q, pool name          -> u64 first, u64 next
 	keyItem    = 'k' // k, v16 pool, u64 n    -> value
+	keyTally   = 't' // t, u64 minute         -> u64 how many envelopes of that minute wait
+	keyOpen    = 'o' // o                     -> u64 how many mailboxes are open
 )
 
 const boxSize = len(store.Box{})

@@ -12,8 +12,12 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// formatVersion is the layout of keys.go and records.go.
-const formatVersion = 1
+// formatVersion is the layout of keys.go and records.go. A store of
+// uncountedFormat lacks the counters and is given them when it is opened.
+const (
+	uncountedFormat = 1
+	formatVersion   = 2
+)
 
 // memTable is small on purpose: a restart after a crash replays at most two.
 const memTable = 16 << 20
@@ -33,6 +37,9 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: not opened: %w", readError(err))
 	}
 	err := s.checkFormat()
+	if err == nil {
+		err = s.loadTally()
+	}
 	if err == nil {
 		err = s.failure() // damage may have shown while the engine opened
 	}
@@ -143,11 +150,15 @@ func (l engineLog) Errorf(format string, args ...any) {
 // once the store is open, the freezer sees to that; before, Open recovers.
 func (engineLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// checkFormat refuses a store that a newer program wrote, and marks a new one.
+// checkFormat refuses a store that a newer program wrote, brings an older one
+// up to date, and marks a new one.
 func (s *Store) checkFormat() error {
-	err := s.knownFormat()
-	if errors.Is(err, errUnmarked) {
+	v, err := s.knownFormat()
+	switch {
+	case errors.Is(err, errUnmarked):
 		return s.markFormat()
+	case err == nil && v == uncountedFormat:
+		return s.countAnew()
 	}
 	return err
 }
@@ -155,22 +166,23 @@ func (s *Store) checkFormat() error {
 // errUnmarked: the store says nothing of its version.
 var errUnmarked = damaged("format version, there is none")
 
-// knownFormat wants the version that this program writes. errUnmarked.
-func (s *Store) knownFormat() error {
+// knownFormat wants a version that this program reads. errUnmarked.
+func (s *Store) knownFormat() (version uint32, err error) {
 	b, err := s.get([]byte{keyFormat})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if b == nil {
-		return errUnmarked
+		return 0, errUnmarked
 	}
 	if len(b) != 4 {
-		return damaged("format version")
+		return 0, damaged("format version")
 	}
-	if v := binary.BigEndian.Uint32(b); v != formatVersion {
-		return fmt.Errorf("%w: it has version %d, this program knows %d", store.ErrFormat, v, formatVersion)
+	v := binary.BigEndian.Uint32(b)
+	if v != formatVersion && v != uncountedFormat {
+		return 0, fmt.Errorf("%w: it has version %d, this program knows %d", store.ErrFormat, v, formatVersion)
 	}
-	return nil
+	return v, nil
 }
 
 // markFormat writes the version into an empty store.

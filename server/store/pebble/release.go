@@ -143,6 +143,7 @@ func (t *txn) expire(box store.Box, before time.Time, budget int) (n int, err er
 // so, and gives their room back. On an error it has changed nothing.
 func (t *txn) cut(box store.Box, h *head, take func(m store.Msg, n int) bool) (n int, err error) {
 	freed := make(map[store.Sender]share)
+	minutes := make(map[uint64]uint64)
 	var bytes uint64
 	err = t.s.scan(box, h.first, h.durable, func(m store.Msg) bool {
 		if !take(m, n) {
@@ -152,6 +153,7 @@ func (t *txn) cut(box store.Box, h *head, take func(m store.Msg, n int) bool) (n
 		f.add(len(m.Data))
 		freed[m.Sender] = f
 		bytes += uint64(len(m.Data))
+		minutes[minuteOf(m.At)]++
 		n++
 		return true
 	})
@@ -159,6 +161,9 @@ func (t *txn) cut(box store.Box, h *head, take func(m store.Msg, n int) bool) (n
 		return 0, err
 	}
 	if err := t.unshare(box, freed); err != nil {
+		return 0, err
+	}
+	if err := t.released(minutes); err != nil {
 		return 0, err
 	}
 	for seq := h.first; seq < h.first+uint64(n); seq++ {
@@ -191,6 +196,9 @@ func (t *txn) unshare(box store.Box, freed map[store.Sender]share) error {
 
 // drop replaces a mailbox by a tombstone.
 func (t *txn) drop(box store.Box, h *head) error {
+	if err := t.uncount(box, h); err != nil {
+		return err
+	}
 	for _, kind := range []byte{keyMessage, keyShare} {
 		from, to := boxRange(kind, box)
 		if err := t.batch.DeleteRange(from, to, nil); err != nil {
@@ -201,5 +209,29 @@ func (t *txn) drop(box store.Box, h *head) error {
 	delete(t.s.acks, box)
 	delete(t.s.nodes, box)
 	t.change(box, h)
+	return nil
+}
+
+// uncount takes all envelopes of a mailbox out of the counters. The engine has
+// those of earlier batches; this batch's own are in t.fresh, unless an ack has
+// removed them, and then they were durable and not fresh.
+func (t *txn) uncount(box store.Box, h *head) error {
+	minutes := make(map[uint64]uint64)
+	fresh := t.fresh[box]
+	err := t.s.scan(box, h.first, h.last-uint64(len(fresh)), func(m store.Msg) bool {
+		minutes[minuteOf(m.At)]++
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, minute := range fresh {
+		minutes[minute]++
+	}
+	if err := t.released(minutes); err != nil {
+		return err
+	}
+	delete(t.fresh, box)
+	t.opened(-1)
 	return nil
 }

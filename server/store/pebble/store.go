@@ -56,6 +56,7 @@ type Store struct {
 	db      *pebble.DB
 	freezer *freezer
 	opts    Options
+	version uint32 // of the format, when it was opened to be read only
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
@@ -74,6 +75,7 @@ type Store struct {
 	repeats *repeatCache
 	acks    map[store.Box]uint64 // acks that are not applied yet
 	nodes   map[store.Box]string // who is attached where
+	tally   tally                // what Stats answers
 	keys    map[string]*flight   // directory keys on their way to the disk
 	sweep   struct {
 		sync.Mutex
@@ -173,6 +175,7 @@ func (s *Store) Create(ctx context.Context, box store.Box, limits store.Limits) 
 		switch {
 		case errors.Is(err, store.ErrNoBox):
 			t.change(box, t.s.heads.put(box, newHead(limits)))
+			t.opened(1)
 			return nil
 		case err != nil:
 			return err

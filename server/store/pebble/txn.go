@@ -18,6 +18,9 @@ type txn struct {
 	over   map[string][]byte   // records set in this batch; nil: deleted
 	heads  map[store.Box]*head // heads changed in this batch
 	keys   []string            // directory keys changed in this batch
+
+	minutes map[uint64]bool        // counters changed in this batch
+	fresh   map[store.Box][]uint64 // minutes of the envelopes stored in this batch
 }
 
 func (s *Store) begin() *txn {
@@ -26,6 +29,9 @@ func (s *Store) begin() *txn {
 		batch: s.db.NewBatch(),
 		over:  make(map[string][]byte),
 		heads: make(map[store.Box]*head),
+
+		minutes: make(map[uint64]bool),
+		fresh:   make(map[store.Box][]uint64),
 	}
 }
 
@@ -53,6 +59,7 @@ func (t *txn) finish() *flight {
 		_ = t.batch.Set(headKey(box), h.marshal(), nil)
 		f.last[h] = h.last
 	}
+	t.writeTally()
 	for _, key := range t.keys {
 		t.s.keys[key] = f
 	}

@@ -244,8 +244,10 @@ func closed(s *suite) {
 	_, _, getErr := s.Get(s.ctx, "key")
 	_, takeErr := s.Take(s.ctx, "pool")
 	_, _, sweepErr := s.Sweep(s.ctx, noon, all)
+	_, scanErr := s.Scan(s.ctx, "", "", all)
+	_, statsErr := s.Stats(s.ctx)
 	for _, err := range []error{
-		appendErr, readErr, getErr, takeErr, sweepErr, s.Create(s.ctx, box, store.Limits{}),
+		appendErr, readErr, getErr, takeErr, sweepErr, scanErr, statsErr, s.Create(s.ctx, box, store.Limits{}),
 		s.Ack(s.ctx, nil), s.Attach(s.ctx, box, "n"), s.Detach(s.ctx, box, "n"), s.Err(), s.Store.Close(),
 	} {
 		if !errors.Is(err, store.ErrClosed) {

@@ -40,7 +40,7 @@ func againstModel(s *suite) {
 	steps := []func() (got, want string){
 		w.stepAppend, w.stepAppend, w.stepAppend, w.stepAppend, w.stepAppend, w.stepRead, w.stepRead,
 		w.stepAck, w.stepAck, w.stepCreate, w.stepDrop, w.stepSweep, w.stepExpired, w.stepCAS, w.stepGet,
-		w.stepPut, w.stepTake, w.stepPresence, w.stepReopen,
+		w.stepPut, w.stepTake, w.stepPresence, w.stepReopen, w.stepScan,
 	}
 	for i := range 3000 {
 		if got, want := steps[w.rng.IntN(len(steps))](); got != want {
@@ -48,6 +48,9 @@ func againstModel(s *suite) {
 		}
 		w.now = w.now.Add(time.Duration(w.rng.IntN(20_000)) * time.Millisecond)
 	}
+	counted, err := w.model.Stats(w.ctx)
+	w.ok(err)
+	w.stats(counted.Mailboxes, counted.Queued, counted.Oldest)
 }
 
 // say puts an outcome into words that two stores must agree on.
@@ -163,6 +166,13 @@ func (w *walk) stepGet() (got, want string) {
 	a, aVer, aErr := w.Get(w.ctx, key)
 	b, bVer, bErr := w.model.Get(w.ctx, key)
 	return say("get", aErr, a, aVer), say("get", bErr, b, bVer)
+}
+
+func (w *walk) stepScan() (got, want string) {
+	after, max := w.key(), w.rng.IntN(5)
+	a, aErr := w.Scan(w.ctx, "key", after, max)
+	b, bErr := w.model.Scan(w.ctx, "key", after, max)
+	return say("scan", aErr, fmt.Sprint(a)), say("scan", bErr, fmt.Sprint(b))
 }
 
 func (w *walk) stepPut() (got, want string) {

@@ -28,6 +28,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"quota":      quotaCases,
 		"retention":  retentionCases,
 		"directory":  directoryCases,
+		"overview":   overviewCases,
 		"concurrent": concurrentCases,
 		"random":     {"same answers as the model": againstModel},
 	}
