@@ -52,6 +52,7 @@ type daemon struct {
 	options []string // of serve
 	built   string   // the folder of its program, when not binaries
 	env     []string // more of the environment
+	secure  bool     // it has a certificate
 	process *exec.Cmd
 	logs    *bytes.Buffer // of all runs; complete while no process runs
 }
@@ -80,7 +81,12 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-func (d *daemon) url() string { return "http://" + d.address }
+func (d *daemon) url() string {
+	if d.secure {
+		return "https://" + d.address
+	}
+	return "http://" + d.address
+}
 
 // start returns once the server has printed that it is ready.
 func (d *daemon) start() {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -24,6 +26,9 @@ type Options struct {
 	OpenRegistration bool
 	// BehindProxy takes the caller's address from X-Forwarded-For.
 	BehindProxy bool
+	// TLS is what connections must look like, as package cert makes it. Nil
+	// means plain HTTP.
+	TLS *tls.Config
 	// Limits bound everything; zero fields mean the default.
 	Limits Limits
 	// Log gets what the server does, without names, addresses, sizes or
@@ -97,8 +102,8 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
+	protocols.SetUnencryptedHTTP2(srv.options.TLS == nil)
+	out := &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -108,6 +113,19 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 		// The standard library's own messages name addresses.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
+	if srv.options.TLS != nil {
+		out.TLSConfig = srv.options.TLS.Clone()
+		cert.Hangup(out, func(err error) { srv.log.Debug("refused", "error", err) })
+	}
+	return out
+}
+
+// accept serves connections until the HTTP server is shut down.
+func (srv *Server) accept(l net.Listener) error {
+	if srv.http.TLSConfig != nil {
+		return srv.http.ServeTLS(l, "", "")
+	}
+	return srv.http.Serve(l)
 }
 
 // Handler is the server as an HTTP handler, for tests and for embedding.
@@ -123,7 +141,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 		srv.sweep(background)
 	}()
 	failed := make(chan error, 1)
-	go func() { failed <- srv.http.Serve(l) }()
+	go func() { failed <- srv.accept(l) }()
 	srv.log.Info("serving")
 	var err error
 	select {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/server"
+	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -41,7 +42,9 @@ var verdicts = []struct {
 	is   error
 	hint string
 }{
-	{server.ErrAddress, "listen on 127.0.0.1 and put a proxy with TLS in front, or say --behind-proxy if the network up to the proxy is yours"},
+	{server.ErrAddress, "listen on 127.0.0.1 and put a proxy with TLS in front, or give it a certificate: --tls-self-signed, --tls-cert or --acme-domain; --behind-proxy if the network up to the proxy is yours"},
+	{cert.ErrPair, "check the two PEM files, and that the key belongs to the certificate"},
+	{cert.ErrIncomplete, "restore key.pem from a backup; if it is lost, remove cert.pem: clients that know the server by an invite must then be invited anew"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{store.ErrFormat, "install the version that wrote it"},
 	{store.ErrCorrupt, "keep a copy of the folder, then restore a backup"},

@@ -23,6 +23,7 @@ type serveOptions struct {
 	open    bool
 	proxied bool
 	level   slog.Level
+	tls     tlsOptions
 }
 
 func newServe(a *app) *cobra.Command {
@@ -34,10 +35,11 @@ func newServe(a *app) *cobra.Command {
 output. On SIGTERM or Ctrl-C it ends within ten seconds: nothing that it has
 accepted is lost, and clients connect again by themselves.
 
-It speaks HTTP without TLS, so it listens on this machine only, unless
---behind-proxy says that a proxy with TLS is in front of it. The proxy must
-pass on the Host header, append the caller to X-Forwarded-For, and not buffer
-responses. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
+Without a certificate it listens on this machine only, unless --behind-proxy
+says that a proxy with TLS is in front of it. The proxy must pass on the Host
+header, append the caller to X-Forwarded-For, and not buffer responses. With a
+certificate it speaks TLS 1.3 with a post-quantum key exchange, and nothing
+else. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
 		Example: "  posthornd serve --data /var/lib/posthorn --open-registration\n  posthornd serve --data data --listen 127.0.0.1:0",
 		Args:    noArguments,
 	}
@@ -47,9 +49,13 @@ responses. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
 	flags.BoolVar(&o.open, "open-registration", false, "let anybody who reaches the server make an account")
 	flags.BoolVar(&o.proxied, "behind-proxy", false, "listen on any address, and count callers by X-Forwarded-For")
 	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	o.tls.flags(flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.data == "" {
 			return usage(cmd, "serve needs a folder: --data DIR")
+		}
+		if err := o.tls.check(cmd, o.proxied); err != nil {
+			return err
 		}
 		return a.serve(cmd.Context(), o)
 	}
@@ -64,7 +70,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	listener, err := server.Listen(o.listen, o.proxied)
+	listener, err := server.Listen(o.listen, o.proxied || o.tls.on())
 	if err != nil {
 		return err
 	}
@@ -74,8 +80,14 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	srv := server.New(kept, server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, Log: log})
-	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on http://%s\n", listener.Addr()); err != nil {
+	background, end := context.WithCancel(ctx)
+	defer end()
+	secure, _, err := o.tls.config(background, o.data, listener, log)
+	if err != nil {
+		return err
+	}
+	srv := server.New(kept, server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Log: log})
+	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on %s://%s\n", o.tls.scheme(), listener.Addr()); err != nil {
 		return err
 	}
 	return srv.Serve(ctx, listener)

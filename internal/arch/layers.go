@@ -40,13 +40,14 @@ var layers = []layer{
 	// 3: input and output, concurrency, clocks
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "server/store"}, "an engine implements the contract and knows no service"},
+	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "api/..."), "the network half of the engine knows envelopes only"},
 	{"client/...", over(ground, "internal/clock", "account", "pq3", "content", "attachment", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// 4: wiring
-	{"cmd/posthornd", over(ground, "account", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
+	{"cmd/posthornd", over(ground, "internal/clock", "account", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
 	{"cmd/posthorn", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/..."), "a client binary carries no server"},
 	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
