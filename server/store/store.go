@@ -14,7 +14,7 @@
 //     caller asks again with the same ids.
 //  3. Repeats. An envelope with the ID and Sender of one that the same mailbox
 //     took in the last RepeatWindow is not stored again; it gets the number it
-//     had. This is best effort: it is forgotten at a restart and under load, so
+//     had, and Repeat is set. This is best effort: it is forgotten at a restart and under load, so
 //     a receiving device must drop repeats by ID itself.
 //  4. Acks. An ack is one number and covers everything up to it. It is seen by
 //     reads and quotas at once. A crash may undo it; then the device is given
@@ -104,9 +104,10 @@ type Envelope struct {
 
 // Appended says what became of one Envelope.
 type Appended struct {
-	Seq  uint64 // its number in the mailbox, when Err is nil
-	Node string // where the mailbox is attached, or ""
-	Err  error  // nil, ErrFull, ErrGone or ErrNoBox
+	Seq    uint64 // its number in the mailbox, when Err is nil
+	Repeat bool   // it was not stored: the number is that of the envelope it repeats
+	Node   string // where the mailbox is attached, or ""
+	Err    error  // nil, ErrFull, ErrGone or ErrNoBox
 }
 
 // Msg is one stored envelope.

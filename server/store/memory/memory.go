@@ -133,14 +133,15 @@ func (s *Store) appendTo(b *mailbox, envs []store.Envelope, items []int, out []s
 		e := envs[i]
 		key := repeatKey{e.Sender, e.ID}
 		r, ok := b.recent[key]
-		if !ok || e.At.Sub(r.at).Abs() > store.RepeatWindow {
+		again := ok && e.At.Sub(r.at).Abs() <= store.RepeatWindow
+		if !again {
 			b.last++
 			r = repeat{b.last, e.At}
 			b.recent[key] = r
 			at := time.UnixMilli(e.At.UnixMilli()).UTC()
 			b.msgs = append(b.msgs, store.Msg{Seq: b.last, ID: e.ID, Sender: e.Sender, At: at, Data: slices.Clone(e.Data)})
 		}
-		out[i] = store.Appended{Seq: r.seq, Node: s.nodes[e.Box]}
+		out[i] = store.Appended{Seq: r.seq, Repeat: again, Node: s.nodes[e.Box]}
 	}
 	if b.last == was.last || b.within(was.last) {
 		return

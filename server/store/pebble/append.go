@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -193,6 +194,7 @@ func (t *txn) answer(p *plan, g *group, h *head, fits bool, out []store.Appended
 			out[it.at] = store.Appended{Err: store.ErrFull}
 			continue
 		}
-		out[it.at] = store.Appended{Seq: p.seqs[i], Node: node}
+		_, fresh := slices.BinarySearch(p.fresh, i)
+		out[it.at] = store.Appended{Seq: p.seqs[i], Repeat: !fresh, Node: node}
 	}
 }

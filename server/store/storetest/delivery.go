@@ -26,8 +26,8 @@ func repeats(s *suite) {
 	first := s.append(e)[0]
 	s.send(box, "b")
 	again := s.append(e)[0]
-	if again.Seq != first.Seq || again.Err != nil {
-		s.Errorf("repeat: %+v, want number %d", again, first.Seq)
+	if again.Seq != first.Seq || again.Err != nil || !again.Repeat || first.Repeat {
+		s.Errorf("repeat: %+v, want number %d and that it is one; the first was %+v", again, first.Seq, first)
 	}
 	if got := s.texts(box, 0); !slices.Equal(got, []string{"a", "b"}) {
 		s.Errorf("mailbox holds %q", got)
@@ -40,6 +40,9 @@ func repeatInCall(s *suite) {
 	got := s.append(e, s.envelope(box, "b"), e)
 	if got[0].Seq != 1 || got[1].Seq != 2 || got[2].Seq != 1 {
 		s.Errorf("numbers %d, %d, %d; want 1, 2, 1", got[0].Seq, got[1].Seq, got[2].Seq)
+	}
+	if got[0].Repeat || got[1].Repeat || !got[2].Repeat {
+		s.Errorf("repeats %v, %v, %v; want the last alone", got[0].Repeat, got[1].Repeat, got[2].Repeat)
 	}
 	if got := s.texts(box, 0); !slices.Equal(got, []string{"a", "b"}) {
 		s.Errorf("mailbox holds %q", got)
