@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/server"
+	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -19,7 +20,7 @@ const (
 	exitOK       = 0
 	exitUser     = 1  // the operator can mend it
 	exitUsage    = 2  // the command line cannot be understood
-	exitServer   = 3  // the server that was asked is not ready
+	exitServer   = 3  // the server that was asked does not run, or is not ready
 	exitInternal = 70 // a fault of the program
 )
 
@@ -46,6 +47,7 @@ var verdicts = []struct {
 	{cert.ErrPair, "check the two PEM files, and that the key belongs to the certificate"},
 	{cert.ErrIncomplete, "restore key.pem from a backup; if it is lost, remove cert.pem: clients that know the server by an invite must then be invited anew"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
+	{admin.ErrName, "move it out of the data folder"},
 	{store.ErrFormat, "install the version that wrote it"},
 	{store.ErrCorrupt, "keep a copy of the folder, then restore a backup"},
 	{store.ErrStopped, "look at the disk: is it full or failing? then start again"},
@@ -64,6 +66,17 @@ func (a *app) report(err error) int {
 	if f, ok := errors.AsType[*failure](err); ok {
 		a.complain(f.text, f.hint)
 		return f.code
+	}
+	if refused, ok := errors.AsType[*admin.Error](err); ok {
+		a.complain(refused.Text, refused.Hint)
+		if refused.Kind == admin.KindFailed {
+			return exitServer
+		}
+		return exitUser
+	}
+	if errors.Is(err, admin.ErrNoServer) {
+		a.complain(err.Error(), "start it with 'posthornd serve --data DIR', or name the folder of one that runs with --data")
+		return exitServer
 	}
 	for _, v := range verdicts {
 		if errors.Is(err, v.is) {

@@ -87,6 +87,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	srv := server.New(kept, server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Log: log})
+	closeDesk, err := openDesk(o.data, newDesk(srv, "pebble", log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeDesk()) }()
 	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on %s://%s\n", o.tls.scheme(), listener.Addr()); err != nil {
 		return err
 	}
