@@ -17,6 +17,11 @@ const (
 	// unauthenticated connection can make the server hold.
 	MaxRequest = 4 << 20
 
+	// AttachmentPart is how many bytes every part of an upload but the last has,
+	// and the most that one fetch returns: 16 sealed chunks, so that parts and
+	// chunks end together.
+	AttachmentPart = 16 * (64<<10 + 16)
+
 	// MaxHeader is the greatest request header, in bytes.
 	MaxHeader = 16 << 10
 
@@ -37,4 +42,10 @@ const (
 	// Retention is how long an undelivered envelope is kept, and how long a
 	// device may stay away before senders are told that it is gone.
 	Retention = 30 * 24 * time.Hour
+
+	// AttachmentRetention is how long a sealed file is kept, fetched or not.
+	AttachmentRetention = 30 * 24 * time.Hour
+
+	// UploadLife is how long an unfinished upload is kept after its last part.
+	UploadLife = 7 * 24 * time.Hour
 )

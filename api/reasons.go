@@ -19,4 +19,9 @@ const (
 	ReasonReplaced           = "replaced" // by a newer stream of the device
 	ReasonStorage            = "storage"
 	ReasonStopping           = "stopping"
+	ReasonNoAttachments      = "no_attachments" // this server keeps none
+	ReasonUnknownAttachment  = "unknown_attachment"
+	ReasonAttachmentSize     = "attachment_size"  // over the server's limit
+	ReasonAttachmentQuota    = "attachment_quota" // the account's room is used up
+	ReasonBadDigest          = "bad_digest"
 )

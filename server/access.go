@@ -46,11 +46,16 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,
 			posthornv1connect.DirectoryServiceFetchBundleProcedure:   newLimiter(l.Bundles),
 			posthornv1connect.DirectoryServicePublishBundleProcedure: newLimiter(l.Bundles),
+			posthornv1connect.AttachmentServiceStartUploadProcedure:  newLimiter(l.Attachments),
 		},
 		byDevice: map[string]*limiter{
 			posthornv1connect.MailboxServiceSendProcedure:    newLimiter(l.Sends),
 			posthornv1connect.MailboxServiceAckProcedure:     newLimiter(l.Sends),
 			posthornv1connect.MailboxServiceReceiveProcedure: newLimiter(l.Challenges),
+
+			posthornv1connect.AttachmentServiceUploadPartProcedure:      newLimiter(l.Sends),
+			posthornv1connect.AttachmentServiceFinishUploadProcedure:    newLimiter(l.Sends),
+			posthornv1connect.AttachmentServiceFetchAttachmentProcedure: newLimiter(l.Sends),
 		},
 	}
 }

@@ -94,8 +94,8 @@ func TestV81CallsWithoutToken(t *testing.T) {
 			})
 		}
 	}
-	if asked != 6 {
-		t.Errorf("%d procedures need a token, want 6", asked)
+	if asked != 10 {
+		t.Errorf("%d procedures need a token, want 10", asked)
 	}
 }
 

@@ -25,6 +25,8 @@ func CheckRecord(key string, value []byte) error {
 		return checkLogins(id, value)
 	case "cluster":
 		return checkCluster(id, value)
+	case "uploads":
+		return checkUploads(value)
 	default:
 		return errors.New("a record of an unknown kind")
 	}

@@ -20,6 +20,8 @@ var (
 	ErrClosed = errors.New("server: registration is closed")
 	// ErrLimited: the caller's rate limit.
 	ErrLimited = errors.New("server: rate limit")
+	// ErrAttachment: an upload or a fetch that the rules for attachments refuse.
+	ErrAttachment = errors.New("server: attachment refused")
 	// ErrAddress: an address that posthornd must not listen on.
 	ErrAddress = errors.New("server: listen address refused")
 )

@@ -14,6 +14,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/internal/decodertest"
+	"github.com/posthorn/posthorn/server/blob/dir"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
@@ -26,7 +27,11 @@ var contentTypes = []string{
 // FuzzHandlers gives every procedure any body in any protocol, from a stranger
 // and from a device that has logged in. Nothing may panic.
 func FuzzHandlers(f *testing.F) {
-	srv := New(memory.New(), Options{OpenRegistration: true, Limits: limitless()})
+	files, err := dir.Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	srv := New(memory.New(), Options{OpenRegistration: true, Limits: limitless(), Blobs: files})
 	box := store.Box{1}
 	if err := srv.store.Create(f.Context(), box, store.Limits{}); err != nil {
 		f.Fatal(err)
@@ -61,12 +66,16 @@ func seedHandlers(f *testing.F) {
 		byName("alice"), byID(make([]byte, 48)),
 		&posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{{Id: make([]byte, 16), AccountId: make([]byte, 48), DeviceId: make([]byte, 32), Payload: []byte("x")}}},
 		&posthornv1.AckRequest{Seq: 1 << 63},
+		&posthornv1.StartUploadRequest{Nonce: make([]byte, 16), Size: 1 << 20},
+		&posthornv1.UploadPartRequest{Id: make([]byte, 16), Data: []byte("x")},
+		&posthornv1.FinishUploadRequest{Id: make([]byte, 16), Digest: make([]byte, 48)},
+		&posthornv1.FetchAttachmentRequest{Id: make([]byte, 16), Length: 1},
 	} {
 		body, err := proto.Marshal(m)
 		if err != nil {
 			f.Fatal(err)
 		}
-		for i := range 9 {
+		for i := range 13 {
 			f.Add(uint8(i), uint8(0), true, body)
 			f.Add(uint8(i), uint8(2), false, append([]byte{0, 0, 0, byte(len(body) >> 8), byte(len(body))}, body...))
 		}
@@ -80,6 +89,7 @@ func seedHandlers(f *testing.F) {
 func limitless() Limits {
 	l, all := DefaultLimits(), Rate{PerSecond: 1e9, Burst: 1e9}
 	l.Challenges, l.Registrations, l.Lookups, l.Bundles, l.Sends, l.Bytes = all, all, all, all, all, all
+	l.Attachments, l.AttachmentBytes = all, all
 	return l
 }
 

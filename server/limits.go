@@ -29,6 +29,17 @@ type Limits struct {
 	Sends Rate
 	// Bytes bounds the payload bytes that one device sends.
 	Bytes Rate
+	// Attachments bounds the uploads that one account begins.
+	Attachments Rate
+	// AttachmentBytes bounds what one device uploads and fetches.
+	AttachmentBytes Rate
+	// AttachmentSize is the greatest file, in bytes before sealing.
+	AttachmentSize uint64
+	// AttachmentQuota is how many bytes of sealed files one account has at a
+	// time.
+	AttachmentQuota uint64
+	// AttachmentRetention is how long a file is kept after its upload.
+	AttachmentRetention time.Duration
 	// Mailbox bounds one device's queue.
 	Mailbox store.Limits
 	// Retention is how long an envelope waits.
@@ -50,11 +61,17 @@ func DefaultLimits() Limits {
 		Bundles:       Rate{PerSecond: 10, Burst: 300},
 		Sends:         Rate{PerSecond: 200, Burst: 2000},
 		Bytes:         Rate{PerSecond: 4 << 20, Burst: 64 << 20},
-		Mailbox:       store.Limits{Envelopes: store.DefaultEnvelopes, Bytes: store.DefaultBytes},
-		Retention:     api.Retention,
-		CallTime:      20 * time.Second,
-		KeepAlive:     api.KeepAlive,
-		StreamWrite:   30 * time.Second,
+		Attachments:   Rate{PerSecond: 2, Burst: 200},
+		// A gibibyte takes half a minute, and a burst is two greatest files.
+		AttachmentBytes:     Rate{PerSecond: 32 << 20, Burst: 256 << 20},
+		AttachmentSize:      100 << 20,
+		AttachmentQuota:     2 << 30,
+		AttachmentRetention: api.AttachmentRetention,
+		Mailbox:             store.Limits{Envelopes: store.DefaultEnvelopes, Bytes: store.DefaultBytes},
+		Retention:           api.Retention,
+		CallTime:            20 * time.Second,
+		KeepAlive:           api.KeepAlive,
+		StreamWrite:         30 * time.Second,
 	}
 }
 
@@ -64,6 +81,7 @@ func (l Limits) resolve() Limits {
 	for _, pair := range [][2]*Rate{
 		{&l.Challenges, &def.Challenges}, {&l.Registrations, &def.Registrations},
 		{&l.Lookups, &def.Lookups}, {&l.Bundles, &def.Bundles}, {&l.Sends, &def.Sends}, {&l.Bytes, &def.Bytes},
+		{&l.Attachments, &def.Attachments}, {&l.AttachmentBytes, &def.AttachmentBytes},
 	} {
 		if *pair[0] == (Rate{}) {
 			*pair[0] = *pair[1]
@@ -71,7 +89,13 @@ func (l Limits) resolve() Limits {
 	}
 	for _, pair := range [][2]*time.Duration{
 		{&l.Retention, &def.Retention}, {&l.CallTime, &def.CallTime}, {&l.KeepAlive, &def.KeepAlive}, {&l.StreamWrite, &def.StreamWrite},
+		{&l.AttachmentRetention, &def.AttachmentRetention},
 	} {
+		if *pair[0] == 0 {
+			*pair[0] = *pair[1]
+		}
+	}
+	for _, pair := range [][2]*uint64{{&l.AttachmentSize, &def.AttachmentSize}, {&l.AttachmentQuota, &def.AttachmentQuota}} {
 		if *pair[0] == 0 {
 			*pair[0] = *pair[1]
 		}

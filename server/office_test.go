@@ -88,6 +88,8 @@ type line struct {
 	auth      posthornv1connect.AuthServiceClient
 	directory posthornv1connect.DirectoryServiceClient
 	mailbox   posthornv1connect.MailboxServiceClient
+
+	attachments posthornv1connect.AttachmentServiceClient
 }
 
 // dial connects over HTTP/1.1.
@@ -110,6 +112,7 @@ func (o *office) connectAs(known string, h2c bool) *line {
 	return &line{
 		network, posthornv1connect.NewAuthServiceClient(client),
 		posthornv1connect.NewDirectoryServiceClient(client), posthornv1connect.NewMailboxServiceClient(client),
+		posthornv1connect.NewAttachmentServiceClient(client),
 	}
 }
 

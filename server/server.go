@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/server/blob"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 )
@@ -29,6 +30,9 @@ type Options struct {
 	// TLS is what connections must look like, as package cert makes it. Nil
 	// means plain HTTP.
 	TLS *tls.Config
+	// Blobs keeps attachments; the caller closes it after Serve. Nil: this
+	// server takes none.
+	Blobs blob.Store
 	// Limits bound everything; zero fields mean the default.
 	Limits Limits
 	// Log gets what the server does, without names, addresses, sizes or
@@ -43,6 +47,7 @@ type Server struct {
 	log     *slog.Logger
 	access  *access
 	auth    *authService
+	files   *attachmentService
 	http    *http.Server
 
 	stopping chan struct{} // closed when delivery streams must end
@@ -68,6 +73,7 @@ func New(s store.Store, options Options) *Server {
 	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
 	dir := newDirectory(s)
 	srv.auth = newAuthService(dir)
+	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
 	srv.access = newAccess(srv.auth.tokens, options, logger)
 	srv.http = srv.httpServer(srv.rpc(dir))
 	return srv
@@ -83,6 +89,7 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
 		directory: dir, store: srv.store, hub: newHub(), bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping,
 	})
+	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", srv.healthz)
 	connecthttp.Mount(mux, rpc, connecthttp.WithReadMaxBytes(api.MaxRequest), connecthttp.WithCompressors())
@@ -183,7 +190,15 @@ func (srv *Server) sweep(ctx context.Context) {
 		}
 		pause = sweepPause
 		if done || err != nil {
+			srv.sweepFiles(ctx, now)
 			pause = sweepEvery
 		}
+	}
+}
+
+// sweepFiles removes expired attachments.
+func (srv *Server) sweepFiles(ctx context.Context, now time.Time) {
+	if err := srv.files.sweep(ctx, now); err != nil && ctx.Err() == nil {
+		srv.log.Error("sweep of attachments failed", "error", err)
 	}
 }

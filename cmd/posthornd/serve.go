@@ -24,6 +24,7 @@ type serveOptions struct {
 	proxied bool
 	level   slog.Level
 	tls     tlsOptions
+	files   attachmentOptions
 }
 
 func newServe(a *app) *cobra.Command {
@@ -50,11 +51,15 @@ else. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
 	flags.BoolVar(&o.proxied, "behind-proxy", false, "listen on any address, and count callers by X-Forwarded-For")
 	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	o.tls.flags(flags)
+	o.files.flags(flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.data == "" {
 			return usage(cmd, "serve needs a folder: --data DIR")
 		}
 		if err := o.tls.check(cmd, o.proxied); err != nil {
+			return err
+		}
+		if err := o.files.check(cmd); err != nil {
 			return err
 		}
 		return a.serve(cmd.Context(), o)
@@ -80,13 +85,20 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	blobs, err := o.files.open(o.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, blobs.Close()) }()
 	background, end := context.WithCancel(ctx)
 	defer end()
 	secure, _, err := o.tls.config(background, o.data, listener, log)
 	if err != nil {
 		return err
 	}
-	srv := server.New(kept, server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Log: log})
+	options := server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Blobs: blobs, Log: log}
+	o.files.limit(&options.Limits)
+	srv := server.New(kept, options)
 	closeDesk, err := openDesk(o.data, newDesk(srv, "pebble", log))
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ var layers = []layer{
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "server/store"}, "an engine implements the contract and knows no service"},
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
+	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "api/..."), "the network half of the engine knows envelopes only"},
@@ -57,6 +58,7 @@ var layers = []layer{
 var forTests = []layer{
 	{pkg: "pq3/pq3test", why: "deterministic entropy and scenario runner"},
 	{pkg: "internal/refmodel", why: "a second implementation of SPEC, to compare with pq3"},
+	{pkg: "server/blob/blobtest", why: "one suite for every place that keeps attachments"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},

@@ -1199,6 +1199,422 @@ func (*AckResponse) Descriptor() ([]byte, []int) {
 	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
 }
 
+type StartUploadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         []byte                 `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 random bytes, the same at every retry
+	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`  // of the sealed file, in bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartUploadRequest) Reset() {
+	*x = StartUploadRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartUploadRequest) ProtoMessage() {}
+
+func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
+func (*StartUploadRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *StartUploadRequest) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *StartUploadRequest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type StartUploadResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`              // 16 bytes that follow from account and nonce
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`     // how much of it is stored already
+	Finished      bool                   `protobuf:"varint,3,opt,name=finished,proto3" json:"finished,omitempty"` // nothing is left to do
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartUploadResponse) Reset() {
+	*x = StartUploadResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartUploadResponse) ProtoMessage() {}
+
+func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
+func (*StartUploadResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *StartUploadResponse) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *StartUploadResponse) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *StartUploadResponse) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+type UploadPartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`          // 16 bytes
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"` // a multiple of 1,048,832
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`      // 1,048,832 bytes, or the rest of the file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadPartRequest) Reset() {
+	*x = UploadPartRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadPartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadPartRequest) ProtoMessage() {}
+
+func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
+func (*UploadPartRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *UploadPartRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *UploadPartRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *UploadPartRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type UploadPartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Offset        uint64                 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"` // stored durably up to here; a part for elsewhere is not stored
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadPartResponse) Reset() {
+	*x = UploadPartResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadPartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadPartResponse) ProtoMessage() {}
+
+func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
+func (*UploadPartResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *UploadPartResponse) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+type FinishUploadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`         // 16 bytes
+	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"` // SHA-384 of the sealed file, 48 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FinishUploadRequest) Reset() {
+	*x = FinishUploadRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishUploadRequest) ProtoMessage() {}
+
+func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
+func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *FinishUploadRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *FinishUploadRequest) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+type FinishUploadResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FinishUploadResponse) Reset() {
+	*x = FinishUploadResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishUploadResponse) ProtoMessage() {}
+
+func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
+func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+}
+
+type FetchAttachmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 bytes
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        uint32                 `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"` // at most 1,048,832
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchAttachmentRequest) Reset() {
+	*x = FetchAttachmentRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchAttachmentRequest) ProtoMessage() {}
+
+func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *FetchAttachmentRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *FetchAttachmentRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *FetchAttachmentRequest) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+type FetchAttachmentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`  // as long as was asked for, unless the file ends before
+	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"` // of the sealed file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchAttachmentResponse) Reset() {
+	*x = FetchAttachmentResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchAttachmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchAttachmentResponse) ProtoMessage() {}
+
+func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
+func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *FetchAttachmentResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *FetchAttachmentResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // ErrorDetail rides on every error that the caller can do something about.
 type ErrorDetail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1211,7 +1627,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1639,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1652,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -1341,7 +1757,31 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\n" +
 	"AckRequest\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\r\n" +
-	"\vAckResponse\"_\n" +
+	"\vAckResponse\">\n" +
+	"\x12StartUploadRequest\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"Y\n" +
+	"\x13StartUploadResponse\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1a\n" +
+	"\bfinished\x18\x03 \x01(\bR\bfinished\"O\n" +
+	"\x11UploadPartRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\",\n" +
+	"\x12UploadPartResponse\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\"=\n" +
+	"\x13FinishUploadRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\"\x16\n" +
+	"\x14FinishUploadResponse\"X\n" +
+	"\x16FetchAttachmentRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\rR\x06length\"A\n" +
+	"\x17FetchAttachmentResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"_\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
@@ -1365,7 +1805,13 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x0eMailboxService\x12;\n" +
 	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12F\n" +
 	"\aReceive\x12\x1b.posthorn.v1.ReceiveRequest\x1a\x1c.posthorn.v1.ReceiveResponse0\x01\x128\n" +
-	"\x03Ack\x12\x17.posthorn.v1.AckRequest\x1a\x18.posthorn.v1.AckResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
+	"\x03Ack\x12\x17.posthorn.v1.AckRequest\x1a\x18.posthorn.v1.AckResponse2\xe7\x02\n" +
+	"\x11AttachmentService\x12P\n" +
+	"\vStartUpload\x12\x1f.posthorn.v1.StartUploadRequest\x1a .posthorn.v1.StartUploadResponse\x12M\n" +
+	"\n" +
+	"UploadPart\x12\x1e.posthorn.v1.UploadPartRequest\x1a\x1f.posthorn.v1.UploadPartResponse\x12S\n" +
+	"\fFinishUpload\x12 .posthorn.v1.FinishUploadRequest\x1a!.posthorn.v1.FinishUploadResponse\x12\\\n" +
+	"\x0fFetchAttachment\x12#.posthorn.v1.FetchAttachmentRequest\x1a$.posthorn.v1.FetchAttachmentResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
 
 var (
 	file_posthorn_v1_posthorn_proto_rawDescOnce sync.Once
@@ -1380,31 +1826,39 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
-	(SendStatus)(0),               // 0: posthorn.v1.SendStatus
-	(*GetChallengeRequest)(nil),   // 1: posthorn.v1.GetChallengeRequest
-	(*GetChallengeResponse)(nil),  // 2: posthorn.v1.GetChallengeResponse
-	(*Proof)(nil),                 // 3: posthorn.v1.Proof
-	(*AuthenticateRequest)(nil),   // 4: posthorn.v1.AuthenticateRequest
-	(*AuthenticateResponse)(nil),  // 5: posthorn.v1.AuthenticateResponse
-	(*RegisterRequest)(nil),       // 6: posthorn.v1.RegisterRequest
-	(*RegisterResponse)(nil),      // 7: posthorn.v1.RegisterResponse
-	(*GetAccountRequest)(nil),     // 8: posthorn.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 9: posthorn.v1.GetAccountResponse
-	(*PublishBundleRequest)(nil),  // 10: posthorn.v1.PublishBundleRequest
-	(*PublishBundleResponse)(nil), // 11: posthorn.v1.PublishBundleResponse
-	(*FetchBundleRequest)(nil),    // 12: posthorn.v1.FetchBundleRequest
-	(*FetchBundleResponse)(nil),   // 13: posthorn.v1.FetchBundleResponse
-	(*Envelope)(nil),              // 14: posthorn.v1.Envelope
-	(*SendRequest)(nil),           // 15: posthorn.v1.SendRequest
-	(*SendResponse)(nil),          // 16: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),        // 17: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),              // 18: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),       // 19: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),            // 20: posthorn.v1.AckRequest
-	(*AckResponse)(nil),           // 21: posthorn.v1.AckResponse
-	(*ErrorDetail)(nil),           // 22: posthorn.v1.ErrorDetail
+	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
+	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
+	(*GetChallengeResponse)(nil),    // 2: posthorn.v1.GetChallengeResponse
+	(*Proof)(nil),                   // 3: posthorn.v1.Proof
+	(*AuthenticateRequest)(nil),     // 4: posthorn.v1.AuthenticateRequest
+	(*AuthenticateResponse)(nil),    // 5: posthorn.v1.AuthenticateResponse
+	(*RegisterRequest)(nil),         // 6: posthorn.v1.RegisterRequest
+	(*RegisterResponse)(nil),        // 7: posthorn.v1.RegisterResponse
+	(*GetAccountRequest)(nil),       // 8: posthorn.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),      // 9: posthorn.v1.GetAccountResponse
+	(*PublishBundleRequest)(nil),    // 10: posthorn.v1.PublishBundleRequest
+	(*PublishBundleResponse)(nil),   // 11: posthorn.v1.PublishBundleResponse
+	(*FetchBundleRequest)(nil),      // 12: posthorn.v1.FetchBundleRequest
+	(*FetchBundleResponse)(nil),     // 13: posthorn.v1.FetchBundleResponse
+	(*Envelope)(nil),                // 14: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 15: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 16: posthorn.v1.SendResponse
+	(*ReceiveRequest)(nil),          // 17: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 18: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 19: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 20: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 21: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 22: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 23: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 24: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 25: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 26: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 27: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 28: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 29: posthorn.v1.FetchAttachmentResponse
+	(*ErrorDetail)(nil),             // 30: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
@@ -1421,17 +1875,25 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	15, // 11: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
 	17, // 12: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
 	20, // 13: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	2,  // 14: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 15: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 16: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	9,  // 17: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	11, // 18: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	13, // 19: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	16, // 20: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	19, // 21: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	21, // 22: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	14, // [14:23] is the sub-list for method output_type
-	5,  // [5:14] is the sub-list for method input_type
+	22, // 14: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	24, // 15: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	26, // 16: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	28, // 17: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	2,  // 18: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	5,  // 19: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	7,  // 20: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	9,  // 21: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	11, // 22: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	13, // 23: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	16, // 24: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	19, // 25: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	21, // 26: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	23, // 27: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	25, // 28: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	27, // 29: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	29, // 30: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	18, // [18:31] is the sub-list for method output_type
+	5,  // [5:18] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -1452,9 +1914,9 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   30,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_posthorn_v1_posthorn_proto_goTypes,
 		DependencyIndexes: file_posthorn_v1_posthorn_proto_depIdxs,

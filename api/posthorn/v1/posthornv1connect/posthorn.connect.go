@@ -24,6 +24,8 @@ const (
 	DirectoryServiceName = "posthorn.v1.DirectoryService"
 	// MailboxServiceName is the fully-qualified name of the MailboxService service.
 	MailboxServiceName = "posthorn.v1.MailboxService"
+	// AttachmentServiceName is the fully-qualified name of the AttachmentService service.
+	AttachmentServiceName = "posthorn.v1.AttachmentService"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -55,6 +57,18 @@ const (
 	MailboxServiceReceiveProcedure = "/posthorn.v1.MailboxService/Receive"
 	// MailboxServiceAckProcedure is the procedure name of the MailboxService's Ack RPC.
 	MailboxServiceAckProcedure = "/posthorn.v1.MailboxService/Ack"
+	// AttachmentServiceStartUploadProcedure is the procedure name of the AttachmentService's
+	// StartUpload RPC.
+	AttachmentServiceStartUploadProcedure = "/posthorn.v1.AttachmentService/StartUpload"
+	// AttachmentServiceUploadPartProcedure is the procedure name of the AttachmentService's UploadPart
+	// RPC.
+	AttachmentServiceUploadPartProcedure = "/posthorn.v1.AttachmentService/UploadPart"
+	// AttachmentServiceFinishUploadProcedure is the procedure name of the AttachmentService's
+	// FinishUpload RPC.
+	AttachmentServiceFinishUploadProcedure = "/posthorn.v1.AttachmentService/FinishUpload"
+	// AttachmentServiceFetchAttachmentProcedure is the procedure name of the AttachmentService's
+	// FetchAttachment RPC.
+	AttachmentServiceFetchAttachmentProcedure = "/posthorn.v1.AttachmentService/FetchAttachment"
 )
 
 var (
@@ -509,6 +523,188 @@ func (h mailboxServiceHandler) ack(ctx context.Context, _ connect.Spec, stream c
 		return err
 	}
 	res, err := h.svc.Ack(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	attachmentServiceStartUploadSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("AttachmentService").Methods().ByName("StartUpload"),
+			Procedure:  AttachmentServiceStartUploadProcedure,
+		}
+	})
+	attachmentServiceUploadPartSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("AttachmentService").Methods().ByName("UploadPart"),
+			Procedure:  AttachmentServiceUploadPartProcedure,
+		}
+	})
+	attachmentServiceFinishUploadSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("AttachmentService").Methods().ByName("FinishUpload"),
+			Procedure:  AttachmentServiceFinishUploadProcedure,
+		}
+	})
+	attachmentServiceFetchAttachmentSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("AttachmentService").Methods().ByName("FetchAttachment"),
+			Procedure:  AttachmentServiceFetchAttachmentProcedure,
+		}
+	})
+)
+
+// AttachmentServiceClient is a client for the posthorn.v1.AttachmentService service.
+type AttachmentServiceClient interface {
+	// StartUpload makes room for a sealed file, or finds the upload that the same
+	// nonce began.
+	StartUpload(context.Context, *v1.StartUploadRequest) (*v1.StartUploadResponse, error)
+	// UploadPart stores the next part durably.
+	UploadPart(context.Context, *v1.UploadPartRequest) (*v1.UploadPartResponse, error)
+	// FinishUpload checks the digest of all parts; from then on anybody with a
+	// token who knows the id may fetch the file.
+	FinishUpload(context.Context, *v1.FinishUploadRequest) (*v1.FinishUploadResponse, error)
+	// FetchAttachment returns a range of a finished file.
+	FetchAttachment(context.Context, *v1.FetchAttachmentRequest) (*v1.FetchAttachmentResponse, error)
+}
+
+// NewAttachmentServiceClient constructs a client for the posthorn.v1.AttachmentService service.
+// Multiple service clients may share a single connect.Client.
+func NewAttachmentServiceClient(client *connect.Client) AttachmentServiceClient {
+	return &attachmentServiceClient{client: client}
+}
+
+// AttachmentServiceHandler is an implementation of the posthorn.v1.AttachmentService service.
+type AttachmentServiceHandler interface {
+	// StartUpload makes room for a sealed file, or finds the upload that the same
+	// nonce began.
+	StartUpload(context.Context, *v1.StartUploadRequest) (*v1.StartUploadResponse, error)
+	// UploadPart stores the next part durably.
+	UploadPart(context.Context, *v1.UploadPartRequest) (*v1.UploadPartResponse, error)
+	// FinishUpload checks the digest of all parts; from then on anybody with a
+	// token who knows the id may fetch the file.
+	FinishUpload(context.Context, *v1.FinishUploadRequest) (*v1.FinishUploadResponse, error)
+	// FetchAttachment returns a range of a finished file.
+	FetchAttachment(context.Context, *v1.FetchAttachmentRequest) (*v1.FetchAttachmentResponse, error)
+}
+
+// RegisterAttachmentServiceHandler registers svc as the posthorn.v1.AttachmentService
+// implementation on server.
+func RegisterAttachmentServiceHandler(server *connect.Server, svc AttachmentServiceHandler) {
+	adapter := attachmentServiceHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: attachmentServiceStartUploadSpec(), Handler: adapter.startUpload},
+		connect.Method{Spec: attachmentServiceUploadPartSpec(), Handler: adapter.uploadPart},
+		connect.Method{Spec: attachmentServiceFinishUploadSpec(), Handler: adapter.finishUpload},
+		connect.Method{Spec: attachmentServiceFetchAttachmentSpec(), Handler: adapter.fetchAttachment},
+	)
+}
+
+// UnimplementedAttachmentServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedAttachmentServiceHandler struct{}
+
+func (UnimplementedAttachmentServiceHandler) StartUpload(context.Context, *v1.StartUploadRequest) (*v1.StartUploadResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.AttachmentService.StartUpload is not implemented")
+}
+
+func (UnimplementedAttachmentServiceHandler) UploadPart(context.Context, *v1.UploadPartRequest) (*v1.UploadPartResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.AttachmentService.UploadPart is not implemented")
+}
+
+func (UnimplementedAttachmentServiceHandler) FinishUpload(context.Context, *v1.FinishUploadRequest) (*v1.FinishUploadResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.AttachmentService.FinishUpload is not implemented")
+}
+
+func (UnimplementedAttachmentServiceHandler) FetchAttachment(context.Context, *v1.FetchAttachmentRequest) (*v1.FetchAttachmentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.AttachmentService.FetchAttachment is not implemented")
+}
+
+type attachmentServiceClient struct {
+	client *connect.Client
+}
+
+func (c *attachmentServiceClient) StartUpload(ctx context.Context, req *v1.StartUploadRequest) (*v1.StartUploadResponse, error) {
+	var res v1.StartUploadResponse
+	if err := c.client.CallUnary(ctx, attachmentServiceStartUploadSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *attachmentServiceClient) UploadPart(ctx context.Context, req *v1.UploadPartRequest) (*v1.UploadPartResponse, error) {
+	var res v1.UploadPartResponse
+	if err := c.client.CallUnary(ctx, attachmentServiceUploadPartSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *attachmentServiceClient) FinishUpload(ctx context.Context, req *v1.FinishUploadRequest) (*v1.FinishUploadResponse, error) {
+	var res v1.FinishUploadResponse
+	if err := c.client.CallUnary(ctx, attachmentServiceFinishUploadSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *attachmentServiceClient) FetchAttachment(ctx context.Context, req *v1.FetchAttachmentRequest) (*v1.FetchAttachmentResponse, error) {
+	var res v1.FetchAttachmentResponse
+	if err := c.client.CallUnary(ctx, attachmentServiceFetchAttachmentSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type attachmentServiceHandler struct{ svc AttachmentServiceHandler }
+
+func (h attachmentServiceHandler) startUpload(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.StartUploadRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.StartUpload(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h attachmentServiceHandler) uploadPart(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UploadPartRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UploadPart(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h attachmentServiceHandler) finishUpload(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FinishUploadRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FinishUpload(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h attachmentServiceHandler) fetchAttachment(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FetchAttachmentRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FetchAttachment(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAttachmentsLieInTheDataFolderOrWhereTheOptionSays(t *testing.T) {
+	data, elsewhere := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "blobs")
+	for _, row := range []struct {
+		options []string
+		want    string
+	}{{nil, filepath.Join(data, blobsFolder)}, {[]string{"--blobs", elsewhere}, elsewhere}} {
+		s := start(t, data, row.options...)
+		for _, folder := range []string{row.want, filepath.Join(row.want, "files"), filepath.Join(row.want, "uploads")} {
+			if there, err := os.Stat(folder); err != nil || there.Mode().Perm() != 0o700 {
+				t.Errorf("%v: %v", folder, err)
+			}
+		}
+		if code := s.end(); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+	}
+}
+
+func TestAttachmentOptionsThatMakeNoSense(t *testing.T) {
+	for _, row := range [][2]string{
+		{"--attachment-size=0", "--attachment-size"}, {"--attachment-size=1025MiB", "--attachment-size"}, {"--attachment-size=3GiB", "--attachment-size"},
+		{"--attachment-size=many", "no size"}, {"--attachment-size=-1", "no size"}, {"--attachment-size=99999999TiB", "no size"},
+		{"--attachment-quota=1KiB", "--attachment-quota"}, {"--attachment-retention=1s", "--attachment-retention"},
+	} {
+		code, out, complaint := command(t, "serve", "--data", t.TempDir(), row[0])
+		if code != exitUsage || out != "" || !strings.Contains(complaint, row[1]) {
+			t.Errorf("%s: exit %d, %q", row[0], code, complaint)
+		}
+	}
+}
+
+func TestByteSizes(t *testing.T) {
+	for text, want := range map[string]byteSize{"0": 0, "1": 1, "1023": 1023, "64KiB": 64 << 10, "100MiB": 100 << 20, "1GiB": 1 << 30, "2TiB": 2 << 40} {
+		var b byteSize
+		if err := b.Set(text); err != nil || b != want || b.String() != text {
+			t.Errorf("%s: %d, %s, %v", text, b, b.String(), err)
+		}
+	}
+	for _, text := range []string{"", "KiB", "1 KiB", "1kb", "1.5MiB", "-1", "0x10", "999999999999999999999", "99999999TiB"} {
+		var b byteSize
+		if b.Set(text) == nil {
+			t.Errorf("%q is read as %d", text, b)
+		}
+	}
+}
