@@ -76,17 +76,17 @@ func (s *mailboxService) address(ctx context.Context, who caller, e *posthornv1.
 	if !ok || len(e.GetPayload()) == 0 || len(e.GetPayload()) > api.MaxEnvelope {
 		return out, 0, badRequest(reject.New("V-85", ErrRequest, "envelope"), "an id has the wrong length, or the payload is empty or over 256 KiB; nothing was stored")
 	}
-	record, _, err := s.directory.device(ctx, id, device)
+	found, err := s.directory.address(ctx, id, device, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return out, posthornv1.SendStatus_SEND_STATUS_UNKNOWN_DEVICE, nil
 	}
 	if err != nil {
 		return out, 0, storageFailed(err)
 	}
-	if now.Sub(time.UnixMilli(int64(record.lastSeen))) > s.limits.Retention+24*time.Hour {
+	if now.Sub(found.lastSeen) > s.limits.Retention+24*time.Hour {
 		return out, posthornv1.SendStatus_SEND_STATUS_GONE, nil
 	}
-	out.Box, out.At = record.box, now
+	out.Box, out.At = found.box, now
 	sum := sha256.Sum256(who.account[:])
 	copy(out.Sender[:], sum[:])
 	out.Data = appendOrigin(who, e.GetPayload())

@@ -91,6 +91,8 @@ type directory struct {
 
 	mu      sync.Mutex
 	rosters map[account.ID]cachedRoster
+
+	addresses addresses
 }
 
 // cachedRoster saves the two signature checks of a replay at every login.
@@ -102,7 +104,10 @@ type cachedRoster struct {
 const maxCachedRosters = 4096
 
 func newDirectory(s store.Store) *directory {
-	return &directory{store: s, rosters: map[account.ID]cachedRoster{}}
+	return &directory{
+		store: s, rosters: map[account.ID]cachedRoster{},
+		addresses: addresses{known: map[deviceName]mailboxAddress{}},
+	}
 }
 
 // accountByName follows a name to its account. A name whose registration was

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// residentBytes reads how much memory a process has in use.
+func residentBytes(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kilobytes); err == nil {
+			return kilobytes << 10, nil
+		}
+	}
+	return 0, errors.New("no resident size in /proc")
+}
+
+// cpuTime is the processor time that a process has used, in all its threads.
+func cpuTime(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	const ticksASecond = 100 // what Linux counts in, on every platform Go knows
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var user, system int64
+	if len(fields) > 12 {
+		_, err = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
+	}
+	return time.Duration(user+system) * time.Second / ticksASecond, err
+}
+
+// calmRSS waits until the process has given back what it needed for a moment:
+// until its memory has not fallen for half a minute, or for five at most.
+func calmRSS(ctx context.Context, pid int) (int64, error) {
+	const calm, limit, step = 30 * time.Second, 5 * time.Minute, time.Second
+	least, err := residentBytes(pid)
+	if err != nil {
+		return 0, err
+	}
+	for began, fell := time.Now(), time.Now(); time.Since(fell) < calm && time.Since(began) < limit; {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(step):
+		}
+		now, err := residentBytes(pid)
+		if err != nil {
+			return 0, err
+		}
+		if now < least-least/100 {
+			least, fell = now, time.Now()
+		}
+	}
+	return residentBytes(pid)
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// plan is what the command line asks for.
+type plan struct {
+	office      *office
+	connections int
+	mailboxes   int
+	envelopes   int
+	calls       int // each connection's
+	size        func() int
+	perSecond   float64
+	server      int // process id, or 0
+}
+
+// scenarios by the name that picks them.
+var scenarios = map[string]struct {
+	about string
+	run   func(context.Context, *plan, *report) (*ledger, error)
+}{
+	"stored":  {"every recipient is away: how many envelopes become durable a second", stored},
+	"online":  {"every recipient is connected: how many envelopes arrive a second", online},
+	"offered": {"a steady rate to connected recipients: how long an envelope takes", offered},
+	"mixed":   {"a steady rate of chat to recipients that come and go", mixed},
+	"catchup": {"one device comes back to a full mailbox: how long until it has all", catchup},
+	"idle":    {"open streams with nothing on them: what one costs the server", idle},
+}
+
+// drainTime is how long a run waits for what was accepted and has not arrived.
+const drainTime = time.Minute
+
+// cast enrols mailboxes and senders, and seals what they will post: sender i
+// writes to mailbox i and those after it.
+func (p *plan) cast(ctx context.Context, l *ledger) ([]*mailbox, []*sender, error) {
+	mailboxes, err := p.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	devices, err := p.office.enrol(ctx, "s", p.connections)
+	if err != nil {
+		return nil, nil, err
+	}
+	senders := make([]*sender, len(devices))
+	for i, d := range devices {
+		to := make([]*mailbox, min(p.envelopes, len(mailboxes)))
+		for n := range to {
+			to[n] = mailboxes[(i+n)%len(mailboxes)]
+		}
+		if senders[i], err = prepare(l, i, d, to, p.calls, p.size); err != nil {
+			return nil, nil, err
+		}
+		if err := d.stub.ready(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	return mailboxes, senders, nil
+}
+
+func (p *plan) open(ctx context.Context) ([]*mailbox, error) {
+	devices, err := p.office.enrol(ctx, "r", p.mailboxes)
+	if err != nil {
+		return nil, err
+	}
+	mailboxes := make([]*mailbox, len(devices))
+	for i, d := range devices {
+		mailboxes[i] = newMailbox(d)
+	}
+	return mailboxes, nil
+}
+
+// stored posts while everybody is away, then lets them all come and compares.
+func stored(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	l := newLedger()
+	mailboxes, senders, err := p.cast(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	stopwatch := p.watch()
+	took, err := closedLoop(ctx, l, senders)
+	if err != nil {
+		return nil, err
+	}
+	r.finish(l, senders, took, stopwatch())
+	_, stop := receivers(ctx, l, mailboxes, false)
+	drained(ctx, l, drainTime)
+	return l, stop()
+}
+
+// watch starts counting the server's processor time, if its process is known.
+func (p *plan) watch() (used func() time.Duration) {
+	before, _ := cpuTime(p.server)
+	return func() time.Duration {
+		after, _ := cpuTime(p.server)
+		return after - before
+	}
+}
+
+func online(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	return p.live(ctx, r, false, func(l *ledger, senders []*sender) (time.Duration, error) {
+		return closedLoop(ctx, l, senders)
+	})
+}
+
+func offered(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	return p.live(ctx, r, false, func(l *ledger, senders []*sender) (time.Duration, error) {
+		return openLoop(ctx, l, senders, p.perSecond)
+	})
+}
+
+func mixed(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	p.size = chatSizes
+	return p.live(ctx, r, true, func(l *ledger, senders []*sender) (time.Duration, error) {
+		return openLoop(ctx, l, senders, p.perSecond)
+	})
+}
+
+// live posts while everybody is connected. The run ends when the last accepted
+// envelope has arrived.
+func (p *plan) live(ctx context.Context, r *report, restless bool, post func(*ledger, []*sender) (time.Duration, error)) (*ledger, error) {
+	l := newLedger()
+	mailboxes, senders, err := p.cast(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	ready, stop := receivers(ctx, l, mailboxes, restless)
+	<-ready
+	stopwatch := p.watch()
+	took, err := post(l, senders)
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	took += drained(ctx, l, drainTime)
+	r.finish(l, senders, took, stopwatch())
+	r.Delivery = spreadOf(l.delays())
+	return l, stop()
+}
+
+// finish enters what the senders measured.
+func (r *report) finish(l *ledger, senders []*sender, took, cpu time.Duration) {
+	var all []time.Duration
+	for _, s := range senders {
+		all = append(all, s.took...)
+	}
+	r.Request, r.Seconds = spreadOf(all), took.Seconds()
+	r.PerSecond = float64(l.acceptedCount()) / took.Seconds()
+	r.ServerCPU = cpu.Seconds() * 1e6 / float64(max(1, l.acceptedCount()))
+}
+
+// catchup fills one mailbox, then reads it whole a few times without an ack,
+// and at last as a device does.
+func catchup(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	const rounds = 7
+	p.mailboxes, p.envelopes = 1, 1
+	l := newLedger()
+	mailboxes, senders, err := p.cast(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	stopwatch := p.watch()
+	took, err := closedLoop(ctx, l, senders)
+	if err != nil {
+		return nil, err
+	}
+	r.finish(l, senders, took, stopwatch())
+	var times []time.Duration
+	for range rounds {
+		elapsed, err := readAll(ctx, mailboxes[0], len(l.entries))
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, elapsed)
+	}
+	r.CatchUp = spreadOf(times)
+	_, stop := receivers(ctx, l, mailboxes, false)
+	drained(ctx, l, drainTime)
+	return l, stop()
+}
+
+// readAll opens a stream and reads until n envelopes have come.
+func readAll(ctx context.Context, m *mailbox, n int) (time.Duration, error) {
+	begun := time.Now()
+	stream, err := m.device.client.Receive(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer stream.Close()
+	for got := 0; got < n; {
+		batch, err := stream.Next()
+		if err != nil {
+			return 0, fmt.Errorf("after %d of %d envelopes: %w", got, n, err)
+		}
+		got += len(batch.Deliveries)
+	}
+	return time.Since(begun), nil
+}
+
+// idle opens a stream for every mailbox and compares the server's memory with
+// what it was when they were all registered.
+func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	if p.server == 0 {
+		return nil, errors.New("the idle scenario needs the server's process: --pid")
+	}
+	l := newLedger()
+	mailboxes, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := calmRSS(ctx, p.server)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	ready, stop := receivers(ctx, l, mailboxes, false)
+	<-ready
+	r.Seconds = time.Since(begun).Seconds()
+	after, err := calmRSS(ctx, p.server)
+	r.StreamBytes = float64(after-before) / float64(len(mailboxes))
+	return l, errors.Join(err, stop())
+}
