@@ -1,4 +1,4 @@
-// Load drives a posthornd through its real interface, the way real devices
+// Command load drives a posthornd through its real interface, the way real devices
 // do: every device has real keys and proves them, every payload is a real PQ3
 // message sealed in a running session, every delivery is acknowledged. It
 // keeps an account of each envelope that the server accepted, and fails when

@@ -37,7 +37,7 @@ const maxTime = 2 * time.Hour
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	p := &plan{office: &office{}}
+	p := &plan{office: &office{}, drain: time.Minute, calm: 30 * time.Second}
 	size := flags.Int("size", 1024, "`bytes` of a payload; 0: as people chat")
 	flags.StringVar(&p.office.url, "server", "http://127.0.0.1:7480", "`URL` of the server under test")
 	flags.BoolVar(&p.office.h2c, "h2c", false, "delivery streams over HTTP/2 without TLS")
@@ -90,7 +90,7 @@ func (p *plan) check(flags *flag.FlagSet, known bool) (err error) {
 		return errors.New("--server is not a URL")
 	case !known:
 		return errors.New("no such scenario; --help lists them")
-	case flags.NArg() > 0:
+	case flags != nil && flags.NArg() > 0:
 		return errors.New("there are no arguments, only options")
 	case p.connections < 1 || p.mailboxes < 1 || p.calls < 1 || p.envelopes < 1 || p.envelopes > 64 || p.perSecond <= 0:
 		return errors.New("numbers must be positive, and envelopes at most 64")

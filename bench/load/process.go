@@ -40,9 +40,9 @@ func cpuTime(pid int) (time.Duration, error) {
 }
 
 // calmRSS waits until the process has given back what it needed for a moment:
-// until its memory has not fallen for half a minute, or for five at most.
-func calmRSS(ctx context.Context, pid int) (int64, error) {
-	const calm, limit, step = 30 * time.Second, 5 * time.Minute, time.Second
+// until its memory has not fallen for so long, or for ten times that at most.
+func calmRSS(ctx context.Context, pid int, calm time.Duration) (int64, error) {
+	limit, step := 10*calm, calm/30
 	least, err := residentBytes(pid)
 	if err != nil {
 		return 0, err

@@ -16,7 +16,9 @@ type plan struct {
 	calls       int // each connection's
 	size        func() int
 	perSecond   float64
-	server      int // process id, or 0
+	server      int           // process id, or 0
+	drain       time.Duration // how long to wait for what was accepted and has not arrived
+	calm        time.Duration // how long memory must not have fallen to be measured
 }
 
 // scenarios by the name that picks them.
@@ -31,9 +33,6 @@ var scenarios = map[string]struct {
 	"catchup": {"one device comes back to a full mailbox: how long until it has all", catchup},
 	"idle":    {"open streams with nothing on them: what one costs the server", idle},
 }
-
-// drainTime is how long a run waits for what was accepted and has not arrived.
-const drainTime = time.Minute
 
 // cast enrols mailboxes and senders, and seals what they will post: sender i
 // writes to mailbox i and those after it.
@@ -88,7 +87,7 @@ func stored(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	}
 	r.finish(l, senders, took, stopwatch())
 	_, stop := receivers(ctx, l, mailboxes, false)
-	drained(ctx, l, drainTime)
+	drained(ctx, l, p.drain)
 	return l, stop()
 }
 
@@ -135,7 +134,7 @@ func (p *plan) live(ctx context.Context, r *report, restless bool, post func(*le
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	took += drained(ctx, l, drainTime)
+	took += drained(ctx, l, p.drain)
 	r.finish(l, senders, took, stopwatch())
 	r.Delivery = spreadOf(l.delays())
 	return l, stop()
@@ -178,7 +177,7 @@ func catchup(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	}
 	r.CatchUp = spreadOf(times)
 	_, stop := receivers(ctx, l, mailboxes, false)
-	drained(ctx, l, drainTime)
+	drained(ctx, l, p.drain)
 	return l, stop()
 }
 
@@ -211,7 +210,7 @@ func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := calmRSS(ctx, p.server)
+	before, err := calmRSS(ctx, p.server, p.calm)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +218,7 @@ func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	ready, stop := receivers(ctx, l, mailboxes, false)
 	<-ready
 	r.Seconds = time.Since(begun).Seconds()
-	after, err := calmRSS(ctx, p.server)
+	after, err := calmRSS(ctx, p.server, p.calm)
 	r.StreamBytes = float64(after-before) / float64(len(mailboxes))
 	return l, errors.Join(err, stop())
 }
