@@ -14,8 +14,8 @@ require (
 
 // The server.
 require (
-	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store (docs/adr/0009-storage-contract.md)
 	github.com/caddyserver/certmagic v0.25.6 // certificates from an ACME authority
+	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store (docs/adr/0009-storage-contract.md)
 	go.uber.org/zap v1.28.0 // the logger that certmagic asks for, silent
 	golang.org/x/time v0.16.0 // rate limits
 )
@@ -31,6 +31,7 @@ require (
 // The programs.
 require (
 	github.com/adrg/xdg v0.5.3 // where a profile lives by default
+	github.com/pelletier/go-toml/v2 v2.4.3 // the configuration file of the server
 	github.com/spf13/cobra v1.10.2 // commands, flags, completion
 	github.com/spf13/pflag v1.0.9 // flag types that cobra shares
 	golang.org/x/term v0.47.0 // passphrases without echo, size of the terminal

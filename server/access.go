@@ -122,16 +122,21 @@ func (a *access) bodyLimit(procedure string) int64 {
 	return api.MaxRequest + 4096 // the framing around a message
 }
 
-// addressOf is what unauthenticated callers are counted by. IPv6 callers count
-// by their /64, of which one machine usually has all.
+// addressOf is what unauthenticated callers are counted by.
 func (a *access) addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
 	if hops := r.Header.Values("X-Forwarded-For"); a.options.BehindProxy && len(hops) > 0 {
 		last := hops[len(hops)-1]
-		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]) // the one our proxy added
+		return countedBy(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])) // the one our proxy added
+	}
+	return countedBy(r.RemoteAddr)
+}
+
+// countedBy is the part of an address that stands for one caller. IPv6 callers
+// count by their /64, of which one machine usually has all.
+func countedBy(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
 		return ip.Mask(net.CIDRMask(64, 128)).String()

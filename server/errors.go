@@ -22,6 +22,8 @@ var (
 	ErrLimited = errors.New("server: rate limit")
 	// ErrAttachment: an upload or a fetch that the rules for attachments refuse.
 	ErrAttachment = errors.New("server: attachment refused")
+	// ErrCrowded: a connection beyond the bound in all, or for its address.
+	ErrCrowded = errors.New("server: too many connections")
 	// ErrAddress: an address that posthornd must not listen on.
 	ErrAddress = errors.New("server: listen address refused")
 )

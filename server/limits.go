@@ -40,10 +40,20 @@ type Limits struct {
 	AttachmentQuota uint64
 	// AttachmentRetention is how long a file is kept after its upload.
 	AttachmentRetention time.Duration
+	// Envelope is the greatest payload of an envelope, in bytes; at most
+	// api.MaxEnvelope.
+	Envelope int
 	// Mailbox bounds one device's queue.
 	Mailbox store.Limits
 	// Retention is how long an envelope waits.
 	Retention time.Duration
+	// Connections bounds how many are open at a time, and
+	// ConnectionsPerAddress how many of one address; behind a proxy the latter
+	// does not count, as all of them are the proxy's.
+	Connections           int
+	ConnectionsPerAddress int
+	// Streams bounds the calls at a time over one HTTP/2 connection.
+	Streams int
 	// CallTime bounds every call but a delivery stream.
 	CallTime time.Duration
 	// KeepAlive is the longest silence on a delivery stream.
@@ -67,11 +77,18 @@ func DefaultLimits() Limits {
 		AttachmentSize:      100 << 20,
 		AttachmentQuota:     2 << 30,
 		AttachmentRetention: api.AttachmentRetention,
+		Envelope:            api.MaxEnvelope,
 		Mailbox:             store.Limits{Envelopes: store.DefaultEnvelopes, Bytes: store.DefaultBytes},
 		Retention:           api.Retention,
-		CallTime:            20 * time.Second,
-		KeepAlive:           api.KeepAlive,
-		StreamWrite:         30 * time.Second,
+		// A connection costs some 20 to 60 KB, so the first bound keeps them
+		// within about a gigabyte. The second leaves room for an organisation
+		// behind one address.
+		Connections:           20_000,
+		ConnectionsPerAddress: 2_000,
+		Streams:               64,
+		CallTime:              20 * time.Second,
+		KeepAlive:             api.KeepAlive,
+		StreamWrite:           30 * time.Second,
 	}
 }
 
@@ -84,6 +101,14 @@ func (l Limits) resolve() Limits {
 		{&l.Attachments, &def.Attachments}, {&l.AttachmentBytes, &def.AttachmentBytes},
 	} {
 		if *pair[0] == (Rate{}) {
+			*pair[0] = *pair[1]
+		}
+	}
+	for _, pair := range [][2]*int{
+		{&l.Envelope, &def.Envelope}, {&l.Connections, &def.Connections},
+		{&l.ConnectionsPerAddress, &def.ConnectionsPerAddress}, {&l.Streams, &def.Streams},
+	} {
+		if *pair[0] == 0 {
 			*pair[0] = *pair[1]
 		}
 	}

@@ -73,8 +73,8 @@ func (s *mailboxService) address(ctx context.Context, who caller, e *posthornv1.
 	var id account.ID
 	var device account.DeviceID
 	ok := copyExactly(out.ID[:], e.GetId()) && copyExactly(id[:], e.GetAccountId()) && copyExactly(device[:], e.GetDeviceId())
-	if !ok || len(e.GetPayload()) == 0 || len(e.GetPayload()) > api.MaxEnvelope {
-		return out, 0, badRequest(reject.New("V-85", ErrRequest, "envelope"), "an id has the wrong length, or the payload is empty or over 256 KiB; nothing was stored")
+	if !ok || len(e.GetPayload()) == 0 || len(e.GetPayload()) > s.limits.Envelope {
+		return out, 0, badRequest(reject.New("V-85", ErrRequest, "envelope"), "an id has the wrong length, or the payload is empty or larger than this server takes; nothing was stored")
 	}
 	found, err := s.directory.address(ctx, id, device, now)
 	if errors.Is(err, store.ErrNotFound) {

@@ -116,7 +116,7 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    api.MaxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 64, SendPingTimeout: time.Minute, PingTimeout: 20 * time.Second},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: srv.options.Limits.Streams, SendPingTimeout: time.Minute, PingTimeout: 20 * time.Second},
 		// The standard library's own messages name addresses.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
@@ -125,6 +125,15 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 		cert.Hangup(out, func(err error) { srv.log.Debug("refused", "error", err) })
 	}
 	return out
+}
+
+// bound lets no more connections in than the limits say.
+func (srv *Server) bound(l net.Listener) net.Listener {
+	each := srv.options.Limits.ConnectionsPerAddress
+	if srv.options.BehindProxy {
+		each = srv.options.Limits.Connections
+	}
+	return newTurnstile(l, srv.options.Limits.Connections, each, func(err error) { srv.log.Debug("refused", "error", err) })
 }
 
 // accept serves connections until the HTTP server is shut down.
@@ -148,7 +157,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 		srv.sweep(background)
 	}()
 	failed := make(chan error, 1)
-	go func() { failed <- srv.accept(l) }()
+	go func() { failed <- srv.accept(srv.bound(l)) }()
 	srv.log.Info("serving")
 	var err error
 	select {

@@ -24,14 +24,20 @@ type serving struct {
 	ended  chan int
 }
 
-// start runs serve and waits for its ready line.
+// start runs serve over a folder, on a free port.
 func start(t *testing.T, data string, more ...string) *serving {
+	t.Helper()
+	return startWith(t, append([]string{"--data", data, "--listen", "127.0.0.1:0"}, more...)...)
+}
+
+// startWith runs serve and waits for its ready line.
+func startWith(t *testing.T, options ...string) *serving {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	s := &serving{t: t, stop: stop, ended: make(chan int, 1)}
 	out, in := io.Pipe()
 	go func() {
-		code := run(ctx, &app{stdout: in, stderr: &s.stderr}, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, more...))
+		code := run(ctx, &app{stdout: in, stderr: &s.stderr}, append([]string{"serve"}, options...))
 		_ = in.Close()
 		s.ended <- code
 	}()

@@ -32,7 +32,7 @@ devices that are away. It cannot read them. All its data is in one folder.`,
 		Example:           "  posthornd serve --data /var/lib/posthorn --open-registration\n  posthornd health",
 		Args:              noArguments,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: fromEnvironment,
+		PersistentPreRunE: fromElsewhere,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 	}
@@ -60,9 +60,17 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return usage(cmd, "'"+cmd.CommandPath()+"' takes no arguments")
 }
 
+// fromElsewhere sets the options that the command line left open.
+func fromElsewhere(cmd *cobra.Command, _ []string) error {
+	if err := fromEnvironment(cmd); err != nil {
+		return err
+	}
+	return fromFile(cmd)
+}
+
 // fromEnvironment sets every option that the command line left open from its
 // variable: POSTHORN_LISTEN for --listen.
-func fromEnvironment(cmd *cobra.Command, _ []string) (failed error) {
+func fromEnvironment(cmd *cobra.Command) (failed error) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(variableOf(f))
 		if !ok || value == "" || f.Changed || f.Name == "help" || failed != nil {

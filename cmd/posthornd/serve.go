@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/store/pebble"
@@ -25,6 +26,17 @@ type serveOptions struct {
 	level   slog.Level
 	tls     tlsOptions
 	files   attachmentOptions
+	limits  limitOptions
+}
+
+// flags are the options that say what the server is.
+func (o *serveOptions) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.data, "data", "", "`folder` with everything the server keeps; made when it is not there")
+	flags.StringVar(&o.listen, "listen", defaultAddress, "`host:port` to listen on; port 0 takes a free one")
+	flags.BoolVar(&o.open, "open-registration", false, "let anybody who reaches the server make an account")
+	flags.BoolVar(&o.proxied, "behind-proxy", false, "listen on any address, and count callers by X-Forwarded-For")
+	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
+	flags.String(configFlag, "", "TOML `file` with options that neither the command line nor a variable sets")
 }
 
 func newServe(a *app) *cobra.Command {
@@ -40,18 +52,20 @@ Without a certificate it listens on this machine only, unless --behind-proxy
 says that a proxy with TLS is in front of it. The proxy must pass on the Host
 header, append the caller to X-Forwarded-For, and not buffer responses. With a
 certificate it speaks TLS 1.3 with a post-quantum key exchange, and nothing
-else. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
+else.
+
+Every option can be set by a variable, such as POSTHORN_LISTEN, or by a key in
+the file of --config, such as listen = "127.0.0.1:7480". The command line counts
+before a variable, and a variable before the file.`,
 		Example: "  posthornd serve --data /var/lib/posthorn --open-registration\n  posthornd serve --data data --listen 127.0.0.1:0",
 		Args:    noArguments,
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&o.data, "data", "", "`folder` with everything the server keeps; made when it is not there")
-	flags.StringVar(&o.listen, "listen", defaultAddress, "`host:port` to listen on; port 0 takes a free one")
-	flags.BoolVar(&o.open, "open-registration", false, "let anybody who reaches the server make an account")
-	flags.BoolVar(&o.proxied, "behind-proxy", false, "listen on any address, and count callers by X-Forwarded-For")
-	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
-	o.tls.flags(flags)
-	o.files.flags(flags)
+	options := &groups{cmd: cmd}
+	options.add("Server", o.flags)
+	options.add("TLS", o.tls.flags)
+	options.add("Storage", o.files.flags)
+	options.add("Limits", o.limits.flags)
+	cmd.SetHelpFunc(options.help)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.data == "" {
 			return usage(cmd, "serve needs a folder: --data DIR")
@@ -59,7 +73,7 @@ else. Every option can be set by a variable, such as POSTHORN_LISTEN.`,
 		if err := o.tls.check(cmd, o.proxied); err != nil {
 			return err
 		}
-		if err := o.files.check(cmd); err != nil {
+		if err := o.limits.check(cmd); err != nil {
 			return err
 		}
 		return a.serve(cmd.Context(), o)
@@ -96,8 +110,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	options := server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Blobs: blobs, Log: log}
-	o.files.limit(&options.Limits)
+	options := server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Blobs: blobs, Limits: o.limits.Limits, Log: log}
 	srv := server.New(kept, options)
 	closeDesk, err := openDesk(o.data, newDesk(srv, "pebble", log))
 	if err != nil {
