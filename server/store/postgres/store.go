@@ -1,0 +1,266 @@
+// Package postgres is the store on a PostgreSQL database, for servers that have
+// outgrown one machine. Several processes may use one database. README.md
+// beside this file follows one envelope through it.
+//
+// The tables are in schema/. The driver keeps to what PostgreSQL, Citus,
+// YugabyteDB and CockroachDB have in common: no triggers, no sequences, no
+// notifications. It is tested on PostgreSQL.
+//
+// Everything that decides lies in the database, because another process may
+// change it at any time. One goroutine for each Store, the flusher (flush.go),
+// gathers appends while the batch before is being committed, and commits them
+// with one statement. A second one, the keeper, applies acks and renews the
+// row that says that this process lives. Everything else runs in the calls.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Options tune a Store. The zero value is right for a server.
+type Options struct {
+	// SeenFile is where this machine keeps which database it has used, so that
+	// a stale one is refused after a restart as well. Empty: in memory only.
+	SeenFile string
+	// Epoch is the lowest epoch that the database must be at; see ErrStale. It
+	// is for engines that do not tell a stale primary from a new one.
+	Epoch uint64
+	// Accept takes the database as it is, whatever was seen before.
+	Accept bool
+	// Program names the version of this program, for the refusal that an older
+	// one gives after a migration.
+	Program string
+	// AckDelay is how long acks are gathered; 0: 200 ms.
+	AckDelay time.Duration
+	// Patience is how long the database may take to answer; 0: 20 s.
+	Patience time.Duration
+	// Connections bounds the connections to the database; 0: 16.
+	Connections int
+	// Log gets trouble with the database; nil: none.
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.AckDelay == 0 {
+		o.AckDelay = 200 * time.Millisecond
+	}
+	if o.Patience == 0 {
+		o.Patience = 20 * time.Second
+	}
+	if o.Connections == 0 {
+		o.Connections = 16
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Store is a store.Store on a database.
+type Store struct {
+	pool *pgxpool.Pool
+	opts Options
+	id   []byte // of this opening of the store, in the table opened
+
+	gate   sync.RWMutex // held for reading by every call, for writing by Close
+	closed bool
+
+	queue   chan *write
+	room    *room         // bytes that may wait for the flusher
+	held    *write        // taken from the queue, for the next batch; the flusher's own
+	quit    chan struct{} // closed by Close
+	workers sync.WaitGroup
+
+	mu      sync.Mutex // the fields below; never held while the database works
+	repeats *repeatCache
+	heads   *headCache
+	acks    map[store.Box]uint64 // acks that are not applied yet
+	living  map[string]bool      // processes that have the store open
+	asked   time.Time            // when living was last asked for
+	down    error                // why the last use of the database failed
+
+	sweep struct {
+		sync.Mutex
+		from []byte // where the next Sweep begins
+	}
+}
+
+var _ store.Store = (*Store)(nil)
+
+// enter begins a call; every successful enter is followed by leave.
+func (s *Store) enter() error {
+	s.gate.RLock()
+	if s.closed {
+		s.gate.RUnlock()
+		return store.ErrClosed
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// call runs f to its end, or to the end of the store's patience, even when the
+// caller does not wait so long: a connection that is given up in the midst of
+// a statement is lost, and callers may give up as often as they like.
+func call[T any](ctx context.Context, s *Store, f func(context.Context) (T, error)) (T, error) {
+	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
+	if err := s.enter(); err != nil {
+		return zero, err
+	}
+	type result struct {
+		val T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer s.leave()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Patience)
+		defer cancel()
+		val, err := f(ctx)
+		done <- result{val, s.judge(err)}
+	}()
+	select {
+	case r := <-done:
+		return r.val, r.err
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+}
+
+// Err is nil while the database answers, else it says why the last use of it
+// failed. It ends by itself when the database is back.
+func (s *Store) Err() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
+// Close applies waiting acks and gives up the connections.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed {
+		return store.ErrClosed
+	}
+	s.closed = true
+	close(s.quit)
+	s.workers.Wait()
+	err := s.goodbye()
+	s.pool.Close()
+	return err
+}
+
+// goodbye leaves the database as a process does that is not coming back.
+func (s *Store) goodbye() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Patience)
+	defer cancel()
+	for {
+		more, err := s.applyAcks(ctx)
+		if err != nil {
+			return fmt.Errorf("the last acks were not applied, their envelopes come again: %w", s.judge(err))
+		}
+		if !more {
+			break
+		}
+	}
+	_, err := s.pool.Exec(ctx, `DELETE FROM posthorn.opened WHERE id = $1`, s.id)
+	return s.judge(err)
+}
+
+// keep is the keeper: it applies acks, tells the other processes that this one
+// lives, and finds out when the database is back.
+func (s *Store) keep() {
+	acks, alive := time.NewTicker(s.opts.AckDelay), time.NewTicker(aliveEvery)
+	defer acks.Stop()
+	defer alive.Stop()
+	for {
+		var err error
+		select {
+		case <-s.quit:
+			return
+		case <-acks.C:
+			err = s.settleAll()
+		case <-alive.C:
+			err = s.patiently(s.stayAlive)
+		}
+		if err == nil {
+			continue
+		}
+		if s.judge(err); !s.mend() {
+			return
+		}
+	}
+}
+
+// mend asks after the database, once a second, until it answers. False: the
+// store closes.
+func (s *Store) mend() bool {
+	again := time.NewTicker(mendEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return false
+		case <-again.C:
+		}
+		if s.judge(s.patiently(s.stayAlive)) == nil {
+			return true
+		}
+	}
+}
+
+func (s *Store) patiently(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Patience)
+	defer cancel()
+	return f(ctx)
+}
+
+// settleAll applies all acks that wait.
+func (s *Store) settleAll() error {
+	for more := true; more; {
+		err := s.patiently(func(ctx context.Context) (err error) {
+			more, err = s.applyAcks(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge puts an error of the database into the contract's words and notes
+// whether the database answers.
+func (s *Store) judge(err error) error {
+	err = translate(err)
+	answers := err == nil || !errors.Is(err, store.ErrStopped)
+	s.mu.Lock()
+	was := s.down
+	if s.down = nil; !answers {
+		s.down = err
+	}
+	s.mu.Unlock()
+	switch {
+	case was == nil && !answers:
+		s.opts.Log.Error("the database does not take writes, retrying", "error", err)
+	case was != nil && answers:
+		s.opts.Log.Info("the database answers again")
+	}
+	return err
+}
