@@ -14,14 +14,18 @@ var productTime = []string{"client/...", "server/...", "cmd/..."}
 // because they measure how long something took or set a deadline of the
 // network, which must not jump. Each has its reason.
 var realTime = map[string]string{
-	"client/line.go Run":                  "how long a connection lasted decides the next pause",
-	"client/transport/auth.go prove":      "the life of a token is elapsed time from here on",
-	"client/transport/auth.go bearer":     "compared with the elapsed time of prove",
-	"server/access.go wrap":               "deadline of a connection",
-	"server/deliverer.go write":           "deadline of a connection",
-	"cmd/posthorn/profile.go open":        "patience with another process, a second",
-	"cmd/posthorn-demo/script.go script":  "the stopwatch of the demo",
-	"cmd/posthorn-demo/script.go summary": "the same",
+	"client/line.go Run":                           "how long a connection lasted decides the next pause",
+	"client/transport/auth.go prove":               "the life of a token is elapsed time from here on",
+	"client/transport/auth.go bearer":              "compared with the elapsed time of prove",
+	"server/access.go wrap":                        "deadline of a connection",
+	"server/store/postgres/store.go keep":          "how long ago the process said that it lives",
+	"server/store/postgres/mailbox.go learnLiving": "how long ago the living were asked for",
+	"server/store/postgres/mailbox.go nodeOf":      "the same",
+	"server/store/postgres/overview.go Stats":      "how long counting took decides how long its answer is kept",
+	"server/deliverer.go write":                    "deadline of a connection",
+	"cmd/posthorn/profile.go open":                 "patience with another process, a second",
+	"cmd/posthorn-demo/script.go script":           "the stopwatch of the demo",
+	"cmd/posthorn-demo/script.go summary":          "the same",
 }
 
 // clockReads are the calls that ask what time it is.

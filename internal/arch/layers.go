@@ -39,7 +39,7 @@ var layers = []layer{
 
 	// 3: input and output, concurrency, clocks
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
-	{"server/store/...", []string{"internal/codec", "server/store"}, "an engine implements the contract and knows no service"},
+	{"server/store/...", []string{"internal/codec", "internal/reject", "server/store"}, "an engine implements the contract and knows no service"},
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
@@ -60,6 +60,7 @@ var forTests = []layer{
 	{pkg: "internal/refmodel", why: "a second implementation of SPEC, to compare with pq3"},
 	{pkg: "server/blob/blobtest", why: "one suite for every place that keeps attachments"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
+	{pkg: "server/store/postgres/pgtest", why: "private PostgreSQL servers"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "formal", why: "models of the protocol, and what decides their queries"},

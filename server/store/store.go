@@ -202,8 +202,10 @@ type Store interface {
 	// below the prefix begins with its first key.
 	Scan(ctx context.Context, prefix, after string, max int) ([]Entry, error)
 
-	// Stats counts what is stored, at a cost that does not grow with it. It may
-	// lag a second behind acks, and Oldest may be up to a minute early.
+	// Stats counts what is stored. It may lag a second behind acks, and Oldest
+	// may be up to a minute early. The embedded store answers from memory; a
+	// database reads every head, and keeps an answer for ten times as long as
+	// that took. Oldest is there the oldest of those that come next.
 	Stats(ctx context.Context) (Stats, error)
 
 	// Put adds values to a pool.

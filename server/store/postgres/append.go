@@ -40,7 +40,7 @@ type item struct {
 	at    int            // its place in the call
 	env   store.Envelope // Data is the store's own copy
 	seq   uint64         // its number, once that is known; 0 before
-	mine  bool           // its number was given by a transaction that is not committed
+	mine  bool           // this call stores it, under seq
 	old   bool           // it was stored before, and the cache knows it
 	asked bool           // nobody knows whether it is stored; the database is asked
 	same  int            // the earlier item of the group that it repeats, or -1
@@ -132,7 +132,7 @@ func (g *group) sum() (n, size int64) {
 func (g *group) number(next uint64) {
 	for i := range g.items {
 		if it := &g.items[i]; it.fresh() {
-			it.seq = next
+			it.seq, it.mine = next, true
 			next++
 		}
 	}
@@ -155,6 +155,6 @@ func (g *group) answer(node string, err error) {
 			g.w.out[it.at] = store.Appended{Err: err}
 			continue
 		}
-		g.w.out[it.at] = store.Appended{Seq: it.seq, Node: node}
+		g.w.out[it.at] = store.Appended{Seq: it.seq, Repeat: !it.mine, Node: node}
 	}
 }

@@ -112,8 +112,8 @@ func undone(err error) bool {
 	return pgconn.SafeToRetry(err)
 }
 
-// known reports whether an error says for certain that nothing was stored.
-func known(err error) bool {
+// certain reports whether an error says for certain that nothing was stored.
+func certain(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Severity == "ERROR" // FATAL and PANIC end the connection, maybe after a commit
 	}

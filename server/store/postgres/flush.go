@@ -143,8 +143,8 @@ func (b *batch) sort() (plain, rest []*group) {
 // conclude notes what became of groups and answers those that failed. The
 // groups in left are not through yet.
 func (b *batch) conclude(groups, left []*group, err error) {
-	certain := known(err)
-	if err = b.s.judge(err); err != nil && !certain {
+	sure := certain(err)
+	if err = b.s.judge(err); err != nil && !sure {
 		err = fmt.Errorf("%w; %w", err, ErrUnknown)
 	}
 	b.s.mu.Lock()
@@ -155,7 +155,7 @@ func (b *batch) conclude(groups, left []*group, err error) {
 			if !slices.Contains(left, g) {
 				b.s.remember(g, true)
 			}
-		case !certain:
+		case !sure:
 			b.s.remember(g, false)
 			fallthrough
 		default:

@@ -34,6 +34,9 @@ func TestContract(t *testing.T) {
 
 // Acks are applied in the midst of everything.
 func TestContractWithHastyAcks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the contract once is enough for a short run")
+	}
 	storetest.Run(t, func(t *testing.T) storetest.Opener {
 		return database{pgtest.Database(t), postgres.Options{AckDelay: time.Millisecond}}
 	})

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/posthorn/posthorn/internal/reject"
-	"github.com/posthorn/posthorn/server/store"
 )
 
 // seen is which database this machine has used. A promoted standby of
@@ -24,17 +23,34 @@ type seen struct {
 	file string
 	log  *slog.Logger
 
-	mu       sync.Mutex
-	System   string `json:"system,omitempty"`   // system identifier of PostgreSQL
-	Timeline uint64 `json:"timeline,omitempty"` // the highest
-	Epoch    uint64 `json:"epoch"`              // the highest
-	warned   bool
-	accept   bool
+	mu     sync.Mutex
+	known  known
+	warned bool
+}
+
+// known is what the file of a machine says.
+type known struct {
+	System   string `json:"system"`   // system identifier of PostgreSQL; "" elsewhere
+	Timeline uint64 `json:"timeline"` // the highest
+	Epoch    uint64 `json:"epoch"`    // the highest
+}
+
+// marshal writes the content of the file.
+func (k known) marshal() []byte {
+	b, _ := json.Marshal(k) // it does not fail
+	return append(b, '\n')
+}
+
+func parseKnown(b []byte) (k known, err error) {
+	if err := json.Unmarshal(b, &k); err != nil {
+		return known{}, damaged("the file that says which database was used before")
+	}
+	return k, nil
 }
 
 // loadSeen reads the file of a machine, if there is one.
 func loadSeen(o Options) (*seen, error) {
-	s := &seen{file: o.SeenFile, log: o.Log, accept: o.Accept}
+	s := &seen{file: o.SeenFile, log: o.Log}
 	if o.SeenFile != "" && !o.Accept {
 		b, err := os.ReadFile(o.SeenFile)
 		switch {
@@ -42,21 +58,13 @@ func loadSeen(o Options) (*seen, error) {
 		case err != nil:
 			return nil, fmt.Errorf("postgres: which database was used before cannot be read: %w", err)
 		default:
-			if err := s.unmarshal(b); err != nil {
-				return nil, err
+			if s.known, err = parseKnown(b); err != nil {
+				return nil, fmt.Errorf("%w: %s", err, o.SeenFile)
 			}
 		}
 	}
-	s.Epoch = max(s.Epoch, o.Epoch)
+	s.known.Epoch = max(s.known.Epoch, o.Epoch)
 	return s, nil
-}
-
-// unmarshal reads the content of the file.
-func (s *seen) unmarshal(b []byte) error {
-	if err := json.Unmarshal(b, s); err != nil {
-		return fmt.Errorf("%w: %s does not say which database was used before", store.ErrCorrupt, filepath.Base(s.file))
-	}
-	return nil
 }
 
 // examine refuses a connection to a database that must not be used, and
@@ -110,12 +118,12 @@ func (s *seen) judge(v server) error {
 	switch {
 	case v.standby:
 		return stale("it is a standby; name the primary in the URL, or all hosts with commas")
-	case s.System != "" && v.system != s.System:
-		return stale("it is another database system (%s, before: %s); if that is meant, as after a restored dump or pg_upgrade, start once with --store-accept", v.system, s.System)
-	case v.timeline < s.Timeline:
-		return stale("it is on timeline %d, and %d was seen; a standby was promoted, so stop this old primary; after a restore from a backup start once with --store-accept", v.timeline, s.Timeline)
-	case v.schema > 0 && v.epoch < s.Epoch:
-		return stale("it is at epoch %d, and %d is wanted or was seen; name the database that is in use now, or raise the epoch in the table posthorn.about", v.epoch, s.Epoch)
+	case s.known.System != "" && v.system != s.known.System:
+		return stale("it is another database system (%s, before: %s); if that is meant, as after a restored dump or pg_upgrade, start once with --store-accept", v.system, s.known.System)
+	case v.timeline < s.known.Timeline:
+		return stale("it is on timeline %d, and %d was seen; a standby was promoted, so stop this old primary; after a restore from a backup start once with --store-accept", v.timeline, s.known.Timeline)
+	case v.schema > 0 && v.epoch < s.known.Epoch:
+		return stale("it is at epoch %d, and %d is wanted or was seen; name the database that is in use now, or raise the epoch in the table posthorn.about", v.epoch, s.known.Epoch)
 	}
 	return nil
 }
@@ -126,18 +134,14 @@ func stale(format string, args ...any) error {
 
 // remember notes a database that is used; a new one goes to the disk first.
 func (s *seen) remember(v server) error {
-	if s.System == v.system && s.Timeline == v.timeline && s.Epoch >= v.epoch && s.written() {
+	if s.known.System == v.system && s.known.Timeline == v.timeline && s.known.Epoch >= v.epoch && s.written() {
 		return nil
 	}
-	s.System, s.Timeline, s.Epoch = v.system, v.timeline, max(s.Epoch, v.epoch)
+	s.known = known{v.system, v.timeline, max(s.known.Epoch, v.epoch)}
 	if s.file == "" {
 		return nil
 	}
-	b, err := json.Marshal(s)
-	if err == nil {
-		err = replace(s.file, append(b, '\n'))
-	}
-	if err != nil {
+	if err := replace(s.file, s.known.marshal()); err != nil {
 		return fmt.Errorf("postgres: which database is used cannot be kept: %w", err)
 	}
 	return nil
@@ -156,7 +160,7 @@ func (s *seen) current(c *pgconn.PgConn) bool {
 	at, _ := c.CustomData()[lineage].([2]uint64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return at[0] >= s.Timeline
+	return at[0] >= s.known.Timeline
 }
 
 // replace writes a file so that it is whole after a power cut.

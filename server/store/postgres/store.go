@@ -88,6 +88,7 @@ type Store struct {
 	asked   time.Time            // when living was last asked for
 	down    error                // why the last use of the database failed
 
+	count counted
 	sweep struct {
 		sync.Mutex
 		from []byte // where the next Sweep begins
@@ -184,43 +185,27 @@ func (s *Store) goodbye() error {
 }
 
 // keep is the keeper: it applies acks, tells the other processes that this one
-// lives, and finds out when the database is back.
+// lives, and finds out when a database that went away is back.
 func (s *Store) keep() {
-	acks, alive := time.NewTicker(s.opts.AckDelay), time.NewTicker(aliveEvery)
+	acks, pulse := time.NewTicker(s.opts.AckDelay), time.NewTicker(mendEvery)
 	defer acks.Stop()
-	defer alive.Stop()
-	for {
-		var err error
+	defer pulse.Stop()
+	for alive := time.Now(); ; {
+		s.mu.Lock()
+		down := s.down != nil
+		s.mu.Unlock()
 		select {
 		case <-s.quit:
 			return
 		case <-acks.C:
-			err = s.settleAll()
-		case <-alive.C:
-			err = s.patiently(s.stayAlive)
-		}
-		if err == nil {
-			continue
-		}
-		if s.judge(err); !s.mend() {
-			return
-		}
-	}
-}
-
-// mend asks after the database, once a second, until it answers. False: the
-// store closes.
-func (s *Store) mend() bool {
-	again := time.NewTicker(mendEvery)
-	defer again.Stop()
-	for {
-		select {
-		case <-s.quit:
-			return false
-		case <-again.C:
-		}
-		if s.judge(s.patiently(s.stayAlive)) == nil {
-			return true
+			if !down && len(s.ackedBoxes()) > 0 {
+				_ = s.judge(s.settleAll())
+			}
+		case <-pulse.C:
+			if down || time.Since(alive) >= aliveEvery {
+				alive = time.Now()
+				_ = s.judge(s.patiently(s.stayAlive))
+			}
 		}
 	}
 }
