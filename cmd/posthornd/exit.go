@@ -13,6 +13,7 @@ import (
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
+	"github.com/posthorn/posthorn/server/store/postgres"
 )
 
 // The exit codes say who can mend a failure. Scripts may rely on them.
@@ -48,9 +49,12 @@ var verdicts = []struct {
 	{cert.ErrIncomplete, "restore key.pem from a backup; if it is lost, remove cert.pem: clients that know the server by an invite must then be invited anew"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{admin.ErrName, "move it out of the data folder"},
+	{postgres.ErrURL, "write it as postgres://USER@HOST/DATABASE, and characters of a password such as @ and / as %40 and %2F"},
+	{postgres.ErrStale, "the error says which database would be taken"},
+	{postgres.ErrUnsafe, "ask whoever runs the database for it"},
 	{store.ErrFormat, "install the version that wrote it"},
 	{store.ErrCorrupt, "keep a copy of the folder, then restore a backup"},
-	{store.ErrStopped, "look at the disk: is it full or failing? then start again"},
+	{store.ErrStopped, "look at the disk, or at the database if --store names one: is it full, failing or not running? then start again"},
 	{fs.ErrNotExist, "name the folder that 'posthornd serve' was started with"},
 	{syscall.EADDRINUSE, "another program has the port; choose one with --listen, or 0 for a free one"},
 	{syscall.EACCES, "check who owns the folder and the port"},

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/posthorn/posthorn/server"
-	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
 // defaultAddress is where server and clients meet on one machine.
@@ -25,6 +23,7 @@ type serveOptions struct {
 	proxied bool
 	level   slog.Level
 	tls     tlsOptions
+	store   storeOptions
 	files   attachmentOptions
 	limits  limitOptions
 }
@@ -63,7 +62,10 @@ before a variable, and a variable before the file.`,
 	options := &groups{cmd: cmd}
 	options.add("Server", o.flags)
 	options.add("TLS", o.tls.flags)
-	options.add("Storage", o.files.flags)
+	options.add("Storage", func(flags *pflag.FlagSet) {
+		o.store.flags(flags)
+		o.files.flags(flags)
+	})
 	options.add("Limits", o.limits.flags)
 	cmd.SetHelpFunc(options.help)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +96,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer listener.Close() // again after Serve: harmless
-	kept, err := pebble.Open(filepath.Join(o.data, storeFolder), pebble.Options{Log: log})
+	kept, err := o.store.open(ctx, o.data, log)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	options := server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Blobs: blobs, Limits: o.limits.Limits, Log: log}
 	srv := server.New(kept, options)
-	closeDesk, err := openDesk(o.data, newDesk(srv, "pebble", log))
+	closeDesk, err := openDesk(o.data, newDesk(srv, o.store.name(), log))
 	if err != nil {
 		return err
 	}
