@@ -27,6 +27,7 @@ const memTable = 16 << 20
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := newStore(o)
+	s.dir = dir
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: the folder could not be made: %w", err)
 	}
@@ -73,7 +74,16 @@ func newStore(o Options) *Store {
 
 // openEngine opens Pebble, on a store that it makes if there is none.
 func (s *Store) openEngine(dir string) error {
-	if err := s.makeNew(dir); err != nil {
+	found, err := pebble.Peek(dir, s.freezer)
+	switch {
+	case err != nil:
+		return err
+	case found.Exists:
+		err = s.upgradeEngine(dir, found.FormatMajorVersion)
+	default:
+		err = s.makeNew(dir)
+	}
+	if err != nil {
 		return err
 	}
 	return s.openWith(dir, s.engineOptions())
@@ -93,14 +103,10 @@ func (s *Store) openWith(dir string, o *pebble.Options) (err error) {
 	return err
 }
 
-// makeNew creates a store that does not exist and closes it again: the engine
+// makeNew creates a store and closes it again: the engine
 // writes the first log of a new store in its oldest format, whose chunks do not
 // say how far the log was synced. The next log does.
 func (s *Store) makeNew(dir string) error {
-	found, err := pebble.Peek(dir, s.freezer)
-	if err != nil || found.Exists {
-		return err
-	}
 	if err := s.openWith(dir, s.engineOptions()); err != nil {
 		return err
 	}
@@ -113,7 +119,7 @@ func (s *Store) makeNew(dir string) error {
 func (s *Store) engineOptions() *pebble.Options {
 	o := &pebble.Options{
 		FS:                 s.freezer,
-		FormatMajorVersion: pebble.FormatTableFormatV6,
+		FormatMajorVersion: engineFormat,
 		MemTableSize:       memTable,
 		Logger:             engineLog{s.opts.Log},
 		EventListener: &pebble.EventListener{
@@ -158,6 +164,9 @@ func (s *Store) checkFormat() error {
 	case errors.Is(err, errUnmarked):
 		return s.markFormat()
 	case err == nil && v == uncountedFormat:
+		if err := s.keepCopy(fmt.Sprint("format-", formatVersion)); err != nil {
+			return err
+		}
 		return s.countAnew()
 	}
 	return err

@@ -55,6 +55,7 @@ func (o Options) withDefaults() Options {
 type Store struct {
 	db      *pebble.DB
 	freezer *freezer
+	dir     string
 	opts    Options
 	version uint32 // of the format, when it was opened to be read only
 
