@@ -37,6 +37,12 @@ bench: ## the core beside its floor; the figures go into the documents
 	go test ./bench -run Ratios -ratios -write -count 1 -v
 	go test -run '^$$' -bench . -benchmem ./bench ./pq3/... ./account/... ./content/...
 
+.PHONY: compare
+compare: ## posthornd beside ejabberd, Prosody and Mosquitto, and its own figures (root installs them)
+	@command -v ejabberdctl prosody mosquitto >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && \
+		apt-get install -qy --no-install-recommends ejabberd prosody mosquitto; }
+	go run ./bench/compare
+
 .PHONY: explore
 explore: ## explore STATES=1000000 states of the real session code
 	GOGC=400 go test ./internal/explorer -run 'TestExplore$$' -count=1 -v -timeout 3h -args -states $(STATES)

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/posthorn/posthorn/server/store"
+	"github.com/posthorn/posthorn/server/store/pebble"
+)
+
+// measurement is one of posthornd's own figures, with its bound.
+type measurement struct {
+	what  string
+	bound string
+	take  func(ctx context.Context, programs string) (string, error)
+}
+
+// measurements are the figures that need no other server.
+var measurements = []measurement{
+	{"delivery p99 at 1,000 requests a second, over the machine's fdatasync p99", "5, aim 3", steady},
+	{"catch-up of 10,000 envelopes of 1 KiB, median of 7", "150 ms", catchUp},
+	{"an idle delivery stream over HTTP/2, at 10,000 of them", "35 KB, aim 20", func(ctx context.Context, p string) (string, error) { return idleStreams(ctx, p, false) }},
+	{"the same with TLS", "60 KB, aim 35", func(ctx context.Context, p string) (string, error) { return idleStreams(ctx, p, true) }},
+	{"resident memory with 1,000,000 mailboxes", "300 MB", resident},
+}
+
+// own prints the table of posthornd's own figures.
+func own(ctx context.Context, w io.Writer, programs, only string) error {
+	fmt.Fprintln(w, "| figure | bound | measured |\n|---|---|---|")
+	for _, m := range measurements {
+		if !strings.Contains(m.what, only) {
+			continue
+		}
+		value, err := m.take(ctx, programs)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", m.what, m.bound, value)
+	}
+	return nil
+}
+
+// loadReport is what of load's JSON is read here.
+type loadReport struct {
+	PerSecond float64 `json:"per_second"`
+	Accepted  int     `json:"accepted"`
+	Lost      int     `json:"lost"`
+	Delivery  struct {
+		P99 float64 `json:"p99"`
+	} `json:"delivery_ms"`
+	CatchUp struct {
+		P50 float64 `json:"p50"`
+	} `json:"catch_up_ms"`
+	StreamBytes float64 `json:"stream_bytes"`
+}
+
+// load drives a server with the program of that name.
+func (s *hosted) load(ctx context.Context, args ...string) (r loadReport, err error) {
+	args = append([]string{"--json", "--server", s.url, "--pid", strconv.Itoa(s.cmd.Process.Pid)}, args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.programs, "load"), args...)
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+s.certificate)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return r, fmt.Errorf("load: %w: %s", err, out)
+	}
+	return r, json.Unmarshal(out, &r)
+}
+
+// hosted is a posthornd in a folder of its own.
+type hosted struct {
+	*process
+	programs    string
+	url         string
+	certificate string // file, when it speaks TLS
+}
+
+// host starts posthornd over a folder. The caller stops it and removes the
+// folder.
+func host(ctx context.Context, programs, folder string, more ...string) (*hosted, error) {
+	address, _, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"serve", "--data", filepath.Join(folder, "data"), "--listen", address}, unlimited...)
+	server, err := start("", folder, filepath.Join(programs, "posthornd"), append(args, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	h := &hosted{process: server, programs: programs, url: "http://" + address}
+	if slices.Contains(more, "--tls-self-signed") {
+		h.url, h.certificate = "https://"+address, filepath.Join(folder, "data", "tls", "cert.pem")
+	}
+	if err := server.reachable(ctx, address); err != nil {
+		server.stop()
+		return nil, err
+	}
+	return h, nil
+}
+
+// withHost runs f on a new server.
+func withHost(ctx context.Context, programs string, f func(*hosted) error, more ...string) error {
+	folder, err := os.MkdirTemp("", "compare-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	h, err := host(ctx, programs, folder, more...)
+	if err != nil {
+		return err
+	}
+	defer h.stop()
+	return f(h)
+}
+
+// steady compares with the disk before and after, for its speed changes.
+func steady(ctx context.Context, programs string) (text string, err error) {
+	before, err := syncP99()
+	if err != nil {
+		return "", err
+	}
+	err = withHost(ctx, programs, func(h *hosted) error {
+		r, err := h.load(ctx, "--scenario", "offered", "--mailboxes", "100", "--connections", "64", "--calls", "400", "--rate", "1000")
+		if err != nil {
+			return err
+		}
+		after, err := syncP99()
+		disk := (before + after) / 2
+		text = fmt.Sprintf("%.1f (%.1f ms over %.1f ms)", r.Delivery.P99/milliseconds(disk), r.Delivery.P99, milliseconds(disk))
+		return err
+	})
+	return text, err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// syncP99 is how long the slowest of a hundred small synced writes takes.
+func syncP99() (time.Duration, error) {
+	f, err := os.CreateTemp("", "compare-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	times := make([]time.Duration, 2000)
+	page := make([]byte, 4096)
+	for i := range times {
+		begun := time.Now()
+		if _, err := f.WriteAt(page, int64(i%256)*int64(len(page))); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+		times[i] = time.Since(begun)
+	}
+	slices.Sort(times)
+	return times[len(times)*99/100], nil
+}
+
+func catchUp(ctx context.Context, programs string) (text string, err error) {
+	err = withHost(ctx, programs, func(h *hosted) error {
+		r, err := h.load(ctx, "--scenario", "catchup", "--connections", "5", "--calls", "2000", "--size", "1024")
+		text = fmt.Sprintf("%.0f ms", r.CatchUp.P50)
+		return err
+	})
+	return text, err
+}
+
+func idleStreams(ctx context.Context, programs string, encrypted bool) (text string, err error) {
+	more := []string{}
+	if encrypted {
+		more = append(more, "--tls-self-signed")
+	}
+	err = withHost(ctx, programs, func(h *hosted) error {
+		r, err := h.load(ctx, "--scenario", "idle", "--h2c", "--mailboxes", "10000")
+		text = fmt.Sprintf("%.1f KB", r.StreamBytes/1000)
+		return err
+	}, more...)
+	return text, err
+}
+
+// resident fills a store with the driver itself, for a million devices that
+// enrol would take an hour, and looks at the server that opens it.
+func resident(ctx context.Context, programs string) (string, error) {
+	const mailboxes, calm = 1_000_000, 30 * time.Second
+	folder, err := os.MkdirTemp("", "compare-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(folder)
+	if err := fill(ctx, filepath.Join(folder, "data", "store"), mailboxes); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	h, err := host(ctx, programs, folder)
+	if err != nil {
+		return "", err
+	}
+	defer h.stop()
+	opened := time.Since(began)
+	time.Sleep(calm)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kilobytes); err == nil {
+			return fmt.Sprintf("%d MB, open after %.1f s", kilobytes*1024/1_000_000, opened.Seconds()), nil
+		}
+	}
+	return "", errors.Join(err, errors.New("no resident size in /proc"))
+}
+
+// fill creates mailboxes with two envelopes each.
+func fill(ctx context.Context, folder string, n int) (err error) {
+	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return err
+	}
+	s, err := pebble.Open(folder, pebble.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	const at = 1000
+	data := make([]byte, 512)
+	return together(at, func(worker int) error {
+		for i := worker; i < n; i += at {
+			var e store.Envelope
+			binary.BigEndian.PutUint64(e.Box[:], uint64(i+1)*0x9e3779b97f4a7c15)
+			if err := s.Create(ctx, e.Box, store.Limits{}); err != nil {
+				return err
+			}
+			e.Data, e.At = data, time.Now()
+			second := e
+			second.ID[0] = 1
+			if _, err := s.Append(ctx, []store.Envelope{e, second}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
