@@ -17,6 +17,8 @@ require (
 	github.com/caddyserver/certmagic v0.25.6 // certificates from an ACME authority
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store (docs/adr/0009-storage-contract.md)
 	github.com/jackc/pgx/v5 v5.12.0 // the store on PostgreSQL (docs/adr/0009-storage-contract.md)
+	github.com/prometheus/client_golang v1.25.0 // counters in the form that Prometheus reads
+	github.com/prometheus/client_model v0.6.3 // how the embedded store keeps the times of its syncs
 	go.uber.org/zap v1.28.0 // the logger that certmagic asks for, silent
 	golang.org/x/time v0.16.0 // rate limits
 )
@@ -80,8 +82,6 @@ require (
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.4.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/prometheus/client_golang v1.25.0 // indirect
-	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/zeebo/blake3 v0.2.4 // indirect

@@ -148,7 +148,11 @@ func countedBy(address string) string {
 // and notes how it ended.
 func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
-		defer func() { err = a.finish(spec.Procedure, err, recover()) }()
+		began := time.Now()
+		defer func() {
+			err = a.finish(spec.Procedure, err, recover())
+			a.count(spec, err, time.Since(began))
+		}()
 		ctx, err = a.admit(ctx, spec.Procedure)
 		if err != nil {
 			return err
@@ -159,6 +163,22 @@ func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 			return next(bounded, spec, stream)
 		}
 		return next(ctx, spec, stream)
+	}
+}
+
+// count notes a call in the metrics: what it was, how it ended, how long it
+// took, and never whose.
+func (a *access) count(spec connect.Spec, err error, took time.Duration) {
+	code := "ok"
+	if err != nil {
+		code = connect.CodeOf(err).String()
+	}
+	if spec.Procedure == posthornv1connect.MailboxServiceReceiveProcedure {
+		took = 0
+	}
+	a.options.Metrics.Call(spec.Procedure, code, took)
+	if check, ok := errors.AsType[*reject.Error](err); ok {
+		a.options.Metrics.Refused(check.Check)
 	}
 }
 

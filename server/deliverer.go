@@ -28,6 +28,7 @@ type deliverer struct {
 	backlog  uint64 // the head when the stream began
 	caughtUp bool
 	expired  uint64 // told with the first response
+	progress *progress
 }
 
 // begin looks up what the device has missed. The request is in, so from here on
@@ -37,11 +38,23 @@ func (d *deliverer) begin() (err error) {
 	if d.expired, err = d.service.store.TakeExpired(d.ctx, d.box); err != nil {
 		return storageFailed(err)
 	}
-	_, d.backlog, err = d.service.store.Read(d.ctx, d.box, 0, 1, 1)
+	waiting, head, err := d.service.store.Read(d.ctx, d.box, 0, 1, 1)
 	if err != nil {
 		return storageFailed(err)
 	}
+	acked := head
+	if len(waiting) > 0 {
+		acked = waiting[0].Seq - 1
+	}
+	d.backlog, d.progress = head, d.service.ledger.begin(d.box, acked)
+	d.service.metrics.Stream(1)
 	return nil
+}
+
+// end undoes begin.
+func (d *deliverer) end() {
+	d.service.ledger.end(d.box, d.progress)
+	d.service.metrics.Stream(-1)
 }
 
 // deliver sends the next batch, and says once when the backlog is through. It
@@ -56,8 +69,12 @@ func (d *deliverer) deliver() (more bool, err error) {
 		return false, storageFailed(err)
 	}
 	if len(messages) > 0 || response.CaughtUp || response.Expired > 0 {
+		d.service.ledger.send(d.progress, d.after) // before the device can ack it
 		if err := d.write(response); err != nil {
 			return false, err
+		}
+		for _, m := range response.Deliveries {
+			d.service.metrics.Delivered(len(m.Payload))
 		}
 	}
 	return len(messages) > 0 && d.after < head, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/server/metrics"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -25,6 +26,8 @@ type mailboxService struct {
 	bytes     *limiter // payload bytes of each device
 	limits    Limits
 	stopping  <-chan struct{} // closed when streams must end
+	ledger    *ledger
+	metrics   *metrics.Metrics
 }
 
 // Send appends envelopes and answers for each. ACCEPTED means that it is on
@@ -61,6 +64,7 @@ func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendReque
 	for i, result := range appended {
 		answer.Statuses[places[i]] = statusOf(result.Err)
 		if result.Err == nil {
+			s.metrics.Appended(len(asked[places[i]].GetPayload()))
 			s.hub.wake(envelopes[i].Box)
 		}
 	}
@@ -126,9 +130,11 @@ func delivery(m store.Msg) (*posthornv1.Delivery, error) {
 
 // Ack releases everything up to a sequence number.
 func (s *mailboxService) Ack(ctx context.Context, request *posthornv1.AckRequest) (*posthornv1.AckResponse, error) {
-	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: callerOf(ctx).box, Seq: request.GetSeq()}}); err != nil {
+	box := callerOf(ctx).box
+	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: box, Seq: request.GetSeq()}}); err != nil {
 		return nil, storageFailed(err)
 	}
+	s.metrics.Acked(s.ledger.ack(box, request.GetSeq()))
 	return &posthornv1.AckResponse{}, nil
 }
 
@@ -145,6 +151,7 @@ func (s *mailboxService) Receive(ctx context.Context, _ *posthornv1.ReceiveReque
 	if err := d.begin(); err != nil {
 		return err
 	}
+	defer d.end()
 	keepAlive := time.NewTicker(s.limits.KeepAlive)
 	defer keepAlive.Stop()
 	for {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,8 +15,10 @@ import (
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/blob"
 	"github.com/posthorn/posthorn/server/cert"
+	"github.com/posthorn/posthorn/server/metrics"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -33,6 +34,10 @@ type Options struct {
 	// Blobs keeps attachments; the caller closes it after Serve. Nil: this
 	// server takes none.
 	Blobs blob.Store
+	// Ready is asked whether something else is still missing; nil asks nobody.
+	Ready func() error
+	// Metrics counts what happens; nil counts for nobody.
+	Metrics *metrics.Metrics
 	// Limits bound everything; zero fields mean the default.
 	Limits Limits
 	// Log gets what the server does, without names, addresses, sizes or
@@ -70,6 +75,9 @@ func New(s store.Store, options Options) *Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	if options.Metrics == nil {
+		options.Metrics = metrics.New()
+	}
 	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
 	dir := newDirectory(s)
 	srv.auth = newAuthService(dir)
@@ -87,22 +95,14 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox,
 	})
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
-		directory: dir, store: srv.store, hub: newHub(), bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping,
+		directory: dir, store: srv.store, hub: newHub(), bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics,
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", srv.healthz)
+	mux.HandleFunc("GET /readyz", srv.readyz)
 	connecthttp.Mount(mux, rpc, connecthttp.WithReadMaxBytes(api.MaxRequest), connecthttp.WithCompressors())
 	return srv.access.wrap(mux)
-}
-
-// healthz answers 200 while the server can do its work.
-func (srv *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	if err := srv.store.Err(); err != nil {
-		http.Error(w, "the store accepts no writes", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "ok\n")
 }
 
 func (srv *Server) httpServer(handler http.Handler) *http.Server {
@@ -122,7 +122,7 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 	}
 	if srv.options.TLS != nil {
 		out.TLSConfig = srv.options.TLS.Clone()
-		cert.Hangup(out, func(err error) { srv.log.Debug("refused", "error", err) })
+		cert.Hangup(out, srv.refused)
 	}
 	return out
 }
@@ -133,7 +133,15 @@ func (srv *Server) bound(l net.Listener) net.Listener {
 	if srv.options.BehindProxy {
 		each = srv.options.Limits.Connections
 	}
-	return newTurnstile(l, srv.options.Limits.Connections, each, func(err error) { srv.log.Debug("refused", "error", err) })
+	t := newTurnstile(l, srv.options.Limits.Connections, each, srv.refused)
+	t.moved = srv.options.Metrics.Connection
+	return t
+}
+
+// refused counts a connection that was refused before it could call.
+func (srv *Server) refused(why *reject.Error) {
+	srv.options.Metrics.Refused(why.Check)
+	srv.log.Debug("refused", "check", why.Check)
 }
 
 // accept serves connections until the HTTP server is shut down.
@@ -193,7 +201,8 @@ func (srv *Server) sweep(ctx context.Context) {
 		case <-time.After(clock.Nap(pause)):
 		}
 		now := clock.Now()
-		_, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
+		expired, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
+		srv.options.Metrics.Expired(expired)
 		if err != nil && ctx.Err() == nil {
 			srv.log.Error("sweep failed", "error", err)
 		}

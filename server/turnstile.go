@@ -13,15 +13,16 @@ import (
 type turnstile struct {
 	net.Listener
 	most, each int
-	refused    func(error)
+	refused    func(*reject.Error)
+	moved      func(by int) // told of everybody who comes and goes
 
 	mu     sync.Mutex
 	inside int
 	of     map[string]int // by countedBy
 }
 
-func newTurnstile(l net.Listener, most, each int, refused func(error)) *turnstile {
-	return &turnstile{Listener: l, most: most, each: each, refused: refused, of: map[string]int{}}
+func newTurnstile(l net.Listener, most, each int, refused func(*reject.Error)) *turnstile {
+	return &turnstile{Listener: l, most: most, each: each, refused: refused, moved: func(int) {}, of: map[string]int{}}
 }
 
 // Accept waits for a connection that there is room for.
@@ -33,7 +34,8 @@ func (t *turnstile) Accept() (net.Conn, error) {
 		}
 		from := countedBy(c.RemoteAddr().String())
 		if t.enter(from) {
-			return &guest{Conn: c, leave: sync.OnceFunc(func() { t.leave(from) })}, nil
+			t.moved(1)
+			return &guest{Conn: c, leave: sync.OnceFunc(func() { t.leave(from); t.moved(-1) })}, nil
 		}
 		_ = c.Close()
 		t.refused(reject.New("V-162", ErrCrowded, ""))

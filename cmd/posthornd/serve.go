@@ -26,6 +26,7 @@ type serveOptions struct {
 	store   storeOptions
 	files   attachmentOptions
 	limits  limitOptions
+	metrics metricsOptions
 }
 
 // flags are the options that say what the server is.
@@ -66,6 +67,7 @@ before a variable, and a variable before the file.`,
 		o.store.flags(flags)
 		o.files.flags(flags)
 	})
+	options.add("Monitoring", o.metrics.flags)
 	options.add("Limits", o.limits.flags)
 	cmd.SetHelpFunc(options.help)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -91,6 +93,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	watch, err := o.metrics.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watch.close()) }()
 	listener, err := server.Listen(o.listen, o.proxied || o.tls.on())
 	if err != nil {
 		return err
@@ -108,12 +115,15 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer func() { err = errors.Join(err, blobs.Close()) }()
 	background, end := context.WithCancel(ctx)
 	defer end()
-	secure, _, err := o.tls.config(background, o.data, listener, log)
+	secure, certified, err := o.tls.config(background, o.data, listener, log)
 	if err != nil {
 		return err
 	}
-	options := server.Options{OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Blobs: blobs, Limits: o.limits.Limits, Log: log}
-	srv := server.New(kept, options)
+	srv := server.New(kept, server.Options{
+		OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Ready: certified,
+		Blobs: blobs, Limits: o.limits.Limits, Metrics: watch.counts, Log: log,
+	})
+	watch.follow(srv, kept)
 	closeDesk, err := openDesk(o.data, newDesk(srv, o.store.name(), log))
 	if err != nil {
 		return err

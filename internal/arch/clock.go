@@ -18,6 +18,7 @@ var realTime = map[string]string{
 	"client/transport/auth.go prove":               "the life of a token is elapsed time from here on",
 	"client/transport/auth.go bearer":              "compared with the elapsed time of prove",
 	"server/access.go wrap":                        "deadline of a connection",
+	"server/access.go intercept":                   "how long a call took, for the metrics",
 	"server/store/postgres/store.go keep":          "how long ago the process said that it lives",
 	"server/store/postgres/mailbox.go learnLiving": "how long ago the living were asked for",
 	"server/store/postgres/mailbox.go nodeOf":      "the same",

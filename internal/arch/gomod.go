@@ -82,6 +82,8 @@ var suppliers = []supplier{
 	{"github.com/caddyserver/certmagic", []string{"server/cert/authority"}, "one place asks certificate authorities"},
 	{"go.uber.org/zap", []string{"server/cert/authority"}, "certmagic wants a logger to be silent with"},
 	{"github.com/jackc/pgx/v5", []string{"server/store/postgres"}, "one engine, one folder"},
+	{"github.com/prometheus/client_golang", []string{"server/metrics"}, "one place knows how Prometheus reads"},
+	{"github.com/prometheus/client_model", []string{"server/store/pebble"}, "the form in which the engine keeps the times of its syncs"},
 	{"github.com/ncruces/go-sqlite3", []string{"client/localdb"}, "only the database knows SQL"},
 	{"github.com/zalando/go-keyring", []string{"client/localdb", "client"}, "the database key comes from the system's key store"},
 	{"github.com/gofrs/flock", []string{"client/localdb", "cmd/posthornd"}, "one process for a folder"},

@@ -40,6 +40,7 @@ var layers = []layer{
 	// 3: input and output, concurrency, clocks
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "internal/reject", "server/store"}, "an engine implements the contract and knows no service"},
+	{"server/metrics", []string{"server/store"}, "counters know no service, and nobody by name"},
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},

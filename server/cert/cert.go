@@ -83,7 +83,7 @@ func AsksForChallenge(hello *tls.ClientHelloInfo) bool {
 
 // Hangup makes an HTTP server close connections that were made for a
 // challenge, before a request is read. The refusals are given to note.
-func Hangup(s *http.Server, note func(error)) {
+func Hangup(s *http.Server, note func(*reject.Error)) {
 	s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
 		challengeProtocol: func(_ *http.Server, c *tls.Conn, _ http.Handler) {
 			_ = c.Close()
