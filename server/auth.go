@@ -71,25 +71,22 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 }
 
 // keyOf finds the keys that must have signed. For a device that is not there
-// it returns the decoy and no record.
+// it returns the decoy and no record. Account and device are asked for in any
+// case, so that both answers cost the store the same.
 func (s *authService) keyOf(ctx context.Context, p proof) (*account.VerifyingKey, *deviceRecord, error) {
-	roster, err := s.directory.roster(ctx, p.account)
-	if errors.Is(err, store.ErrNotFound) {
-		return s.decoy, nil, nil
+	roster, rosterErr := s.directory.roster(ctx, p.account)
+	record, _, err := s.directory.device(ctx, p.account, p.device)
+	for _, failed := range []error{rosterErr, err} {
+		if failed != nil && !errors.Is(failed, store.ErrNotFound) {
+			return nil, nil, storageFailed(failed)
+		}
 	}
-	if err != nil {
-		return nil, nil, storageFailed(err)
+	if rosterErr != nil || err != nil {
+		return s.decoy, nil, nil
 	}
 	device, ok := roster.Device(p.device)
 	if !ok {
 		return s.decoy, nil, nil
-	}
-	record, _, err := s.directory.device(ctx, p.account, p.device)
-	if errors.Is(err, store.ErrNotFound) {
-		return s.decoy, nil, nil
-	}
-	if err != nil {
-		return nil, nil, storageFailed(err)
 	}
 	return device.Key, &record, nil
 }

@@ -54,6 +54,8 @@ type Limits struct {
 	ConnectionsPerAddress int
 	// Streams bounds the calls at a time over one HTTP/2 connection.
 	Streams int
+	// HeaderTime bounds how long the head of a request may take to come in.
+	HeaderTime time.Duration
 	// CallTime bounds every call but a delivery stream.
 	CallTime time.Duration
 	// KeepAlive is the longest silence on a delivery stream.
@@ -86,6 +88,7 @@ func DefaultLimits() Limits {
 		Connections:           20_000,
 		ConnectionsPerAddress: 2_000,
 		Streams:               64,
+		HeaderTime:            10 * time.Second,
 		CallTime:              20 * time.Second,
 		KeepAlive:             api.KeepAlive,
 		StreamWrite:           30 * time.Second,
@@ -113,7 +116,7 @@ func (l Limits) resolve() Limits {
 		}
 	}
 	for _, pair := range [][2]*time.Duration{
-		{&l.Retention, &def.Retention}, {&l.CallTime, &def.CallTime}, {&l.KeepAlive, &def.KeepAlive}, {&l.StreamWrite, &def.StreamWrite},
+		{&l.Retention, &def.Retention}, {&l.HeaderTime, &def.HeaderTime}, {&l.CallTime, &def.CallTime}, {&l.KeepAlive, &def.KeepAlive}, {&l.StreamWrite, &def.StreamWrite},
 		{&l.AttachmentRetention, &def.AttachmentRetention},
 	} {
 		if *pair[0] == 0 {

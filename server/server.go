@@ -113,7 +113,7 @@ func (srv *Server) httpServer(handler http.Handler) *http.Server {
 	out := &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: srv.options.Limits.HeaderTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    api.MaxHeader,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: srv.options.Limits.Streams, SendPingTimeout: time.Minute, PingTimeout: 20 * time.Second},

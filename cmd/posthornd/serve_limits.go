@@ -64,6 +64,7 @@ func (o *limitOptions) network(flags *pflag.FlagSet) {
 	flags.Var(count[int]{&o.Connections, 1, 10_000_000}, "max-connections", "connections in all; one more is closed at once")
 	flags.Var(count[int]{&o.ConnectionsPerAddress, 1, 10_000_000}, "max-connections-per-address", "connections of one address; not counted behind a proxy")
 	flags.Var(count[int]{&o.Streams, 1, 10_000}, "max-streams", "calls at the same time over one HTTP/2 connection")
+	flags.Var(span{&o.HeaderTime, time.Second, 2 * time.Minute}, "header-time", "how long the head of a request, or a TLS handshake, may take")
 	flags.Var(span{&o.CallTime, time.Second, 10 * time.Minute}, "call-time", "how long a call may take, delivery streams excepted")
 	flags.Var(span{&o.KeepAlive, time.Second, api.KeepAlive}, "keep-alive", "the longest silence on a delivery stream")
 	flags.Var(span{&o.StreamWrite, time.Second, 10 * time.Minute}, "stream-write", "how long a device may leave a delivery untaken")
