@@ -43,6 +43,10 @@ const (
 	// device may stay away before senders are told that it is gone.
 	Retention = 30 * 24 * time.Hour
 
+	// MaxAttachment is the greatest file that a server may be told to take, in
+	// bytes before sealing, so that no client reads a larger one in vain.
+	MaxAttachment = 1 << 30
+
 	// AttachmentRetention is how long a sealed file is kept, fetched or not.
 	AttachmentRetention = 30 * 24 * time.Hour
 

@@ -10,7 +10,7 @@ import (
 )
 
 // apply does what a decrypted message says, inside the transaction that opened
-// it. From strangers only texts have an effect, and none that they can see.
+// it. From strangers only texts and files have an effect, and none that they can see.
 func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Message) error {
 	if err := b.heardFrom(); err != nil {
 		return err
@@ -18,7 +18,9 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 	b.client.duties.add(b.peer.Account, b.peer.Device.ID)
 	switch body := message.Body.(type) {
 	case content.Text:
-		return b.storeText(m, message, body)
+		return b.storeText(m, message, body.Text, nil)
+	case content.Files:
+		return b.storeText(m, message, body.Text, body.Files)
 	case content.Receipt:
 		return b.confirm(body)
 	case content.Rekey:
@@ -33,18 +35,21 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 	return nil
 }
 
-// storeText keeps a text once, and owes a receipt for every copy: the one for
+// storeText keeps a text and its files once, and owes a receipt for every copy: the one for
 // the first may be what got lost. A stranger's receipts stay owed until the
 // user accepts the stranger.
-func (b *book) storeText(m *pq3.Message, message content.Message, body content.Text) error {
+func (b *book) storeText(m *pq3.Message, message content.Message, text string, files []content.File) error {
 	fresh, err := b.tx.InsertMessage(localdb.Message{
-		ID: message.ID, Account: b.peer.Account, Body: body.Text,
+		ID: message.ID, Account: b.peer.Account, Body: text,
 		SentAt: message.SentAt, ReceivedAt: millis(b.now), Level: levelName(m.Suite()), WireSize: len(m.Bytes()),
 	})
 	if err != nil {
 		return err
 	}
 	if fresh {
+		if err := b.tx.PutFiles(localdb.FileOf{Account: b.peer.Account, Message: message.ID}, files); err != nil {
+			return err
+		}
 		b.client.events.arrive()
 	}
 	return b.tx.PutOwedReceipt(localdb.OwedReceipt{

@@ -57,6 +57,28 @@ var (
 	ErrResendRefused = errors.New("a request for objects was not answered")
 	// ErrNoSession: there is no session with this contact yet.
 	ErrNoSession = errors.New("no session with this contact yet; send a message first")
+	// ErrNotAFile: what was to be attached is a folder, a pipe or a device.
+	ErrNotAFile = errors.New("this is not a regular file, nothing was sent")
+	// ErrTooLarge: the file is larger than the server takes.
+	ErrTooLarge = errors.New("the file is larger than the server takes, nothing was sent")
+	// ErrFileChanged: the file changed while it was being sent.
+	ErrFileChanged = errors.New("the file changed while it was being sent, nothing was sent")
+	// ErrNoAttachments: the server keeps none.
+	ErrNoAttachments = errors.New("the server keeps no attachments, nothing was sent")
+	// ErrNoRoom: this account's room for attachments on the server is used up.
+	ErrNoRoom = errors.New("your room for attachments on the server is used up, nothing was sent")
+	// ErrUploadDamaged: the server got other bytes than were sent.
+	ErrUploadDamaged = errors.New("the file was damaged on its way to the server, nothing was sent")
+	// ErrUploadInterrupted: the server went out of reach; what it has stays.
+	ErrUploadInterrupted = errors.New("the upload was interrupted and no message was sent; the next try goes on where it stopped")
+	// ErrUnknownFile: no message of this profile has an attachment of that id.
+	ErrUnknownFile = errors.New("no message here has an attachment with this id, nothing was saved")
+	// ErrFileGone: the server has the attachment no more, or never had it.
+	ErrFileGone = errors.New("the server no longer has this attachment, nothing was saved")
+	// ErrFileDamaged: what the server has is not what the sender sent.
+	ErrFileDamaged = errors.New("the attachment on the server is not what was sent to you, nothing was saved")
+	// ErrNoName: every name near to the attachment's is taken in the folder.
+	ErrNoName = errors.New("the folder has a thousand files of this name, nothing was saved")
 	// ErrServer: the server answered, but with a fault or a refusal.
 	ErrServer = errors.New("the server did not accept the request")
 )

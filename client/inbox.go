@@ -17,18 +17,28 @@ type Filter struct {
 	All  bool         // also what was shown before, and what this account sent
 }
 
+// Attachment is a file of a message. It lies on the server until SaveAttachment
+// fetches it.
+type Attachment struct {
+	ID   content.FileID
+	Name string // made safe: the name it would be saved under
+	Size uint64 // bytes
+	Type string // media type by the sender's word; empty: not known
+}
+
 // Message is one text of a conversation.
 type Message struct {
 	ID           content.ID
 	Conversation account.Name // the other side
 	From         account.Name // who wrote it
 	Outgoing     bool
-	Text         string
-	SentAt       time.Time // by the sender's clock, UTC
-	ReceivedAt   time.Time // by this device's clock, UTC
-	Level        string    // "3A" or "3"
-	WireSize     int       // bytes of the envelope's payload
-	State        string    // of an outgoing text: "queued", "accepted", "delivered" or "failed"; else empty
+	Text         string       // may be empty when there are attachments
+	Attachments  []Attachment // in the sender's order
+	SentAt       time.Time    // by the sender's clock, UTC
+	ReceivedAt   time.Time    // by this device's clock, UTC
+	Level        string       // "3A" or "3"
+	WireSize     int          // bytes of the envelope's payload
+	State        string       // of an outgoing text: "queued", "accepted", "delivered" or "failed"; else empty
 }
 
 // Inbox lists messages in the order of arrival. It changes nothing: call
@@ -48,8 +58,11 @@ func (c *Client) Inbox(ctx context.Context, f Filter) ([]Message, error) {
 		return nil, err
 	}
 	var rows []localdb.Message
+	var files map[localdb.FileOf][]content.File
 	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
-		rows, err = tx.Messages(filter)
+		if rows, err = tx.Messages(filter); err == nil {
+			files, err = tx.FileNames()
+		}
 		return err
 	}); err != nil {
 		return nil, err
@@ -57,6 +70,7 @@ func (c *Client) Inbox(ctx context.Context, f Filter) ([]Message, error) {
 	messages := make([]Message, len(rows))
 	for i, row := range rows {
 		messages[i] = c.messageOf(row, names[row.Account])
+		messages[i].Attachments = attachmentsOf(files[fileOf(row)])
 	}
 	return messages, nil
 }

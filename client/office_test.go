@@ -7,6 +7,7 @@ import (
 
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/server"
+	"github.com/posthorn/posthorn/server/blob/dir"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
@@ -21,12 +22,14 @@ type office struct {
 	store   store.Store
 	url     string
 	address string
+	blobs   string // folder of attachments; empty: none are kept
+	limits  server.Limits
 	end     context.CancelFunc
 	ended   chan error
 }
 
 func openOffice(t *testing.T) *office {
-	o := &office{t: t, store: memory.New(), address: "127.0.0.1:0"}
+	o := &office{t: t, store: memory.New(), address: "127.0.0.1:0", blobs: t.TempDir()}
 	o.open()
 	o.url = "http://" + o.address
 	t.Cleanup(func() {
@@ -47,7 +50,13 @@ func (o *office) open() {
 	o.address = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	o.end, o.ended = cancel, make(chan error, 1)
-	srv := server.New(o.store, server.Options{OpenRegistration: true})
+	options := server.Options{OpenRegistration: true, Limits: o.limits}
+	if o.blobs != "" {
+		if options.Blobs, err = dir.Open(o.blobs); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	srv := server.New(o.store, options)
 	go func() { o.ended <- srv.Serve(ctx, l) }()
 }
 

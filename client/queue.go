@@ -15,8 +15,12 @@ import (
 // queue keeps a text for somebody whose keys are not at hand. It is the only
 // place where a text waits unsealed by the protocol; the row is sealed by the
 // database.
-func (c *Client) queue(ctx context.Context, to account.Name, text string, message content.Message) error {
+func (c *Client) queue(ctx context.Context, to account.Name, message content.Message) error {
+	text, files := wordsOf(message.Body)
 	return c.update(ctx, func(tx *localdb.Tx) error {
+		if err := keepFiles(tx, message.ID, files); err != nil {
+			return err
+		}
 		return tx.PutQueuedText(localdb.QueuedText{Content: message.ID, Name: to, Text: text, Created: message.SentAt})
 	})
 }
@@ -65,7 +69,11 @@ func (c *Client) sealQueued(ctx context.Context, q localdb.QueuedText) error {
 	if err != nil {
 		return err
 	}
-	message := content.Message{ID: q.Content, SentAt: q.Created, Body: content.Text{Text: q.Text}}
+	body, err := c.sentBody(ctx, q.Content, q.Text)
+	if err != nil {
+		return err
+	}
+	message := content.Message{ID: q.Content, SentAt: q.Created, Body: body}
 	if err := c.sealText(ctx, recipient, message); err != nil {
 		return err
 	}
@@ -75,7 +83,7 @@ func (c *Client) sealQueued(ctx context.Context, q localdb.QueuedText) error {
 // giveUp drops a text that can never be sent, and says so.
 func (c *Client) giveUp(ctx context.Context, q localdb.QueuedText, why error) error {
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		if err := tx.DeleteQueuedText(q.Content); err != nil {
+		if err := errors.Join(tx.DeleteQueuedText(q.Content), tx.DeleteFiles(localdb.Sent(q.Content))); err != nil {
 			return err
 		}
 		written := instant(q.Created).Format(time.DateTime)

@@ -244,7 +244,11 @@ func (b *book) sealTextAgain(row localdb.Outgoing) error {
 	if err != nil {
 		return err
 	}
-	message := content.Message{ID: text.ID, SentAt: text.SentAt, Body: content.Text{Text: text.Body}}
+	files, err := b.tx.Files(localdb.Sent(text.ID))
+	if err != nil {
+		return err
+	}
+	message := content.Message{ID: text.ID, SentAt: text.SentAt, Body: bodyOf(text.Body, files)}
 	_, err = b.seal(message, localdb.OutgoingText, 0)
 	return err
 }

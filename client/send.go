@@ -27,8 +27,13 @@ type Sent struct {
 // ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
 // ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
 func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, error) {
-	now := clock.Now()
-	message := c.newMessage(content.Text{Text: text}, now)
+	return c.sendBody(ctx, to, content.Text{Text: text})
+}
+
+// sendBody is Send for anything that waits for a receipt: a text, or files that
+// are on the server already.
+func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Body) (Sent, error) {
+	message := c.newMessage(body, clock.Now())
 	if _, err := content.Encode(message); err != nil {
 		return Sent{}, err
 	}
@@ -38,7 +43,7 @@ func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, 
 	sent := Sent{ID: message.ID}
 	recipient, err := c.findByName(ctx, to)
 	if errors.Is(err, ErrOffline) {
-		return sent, errors.Join(c.queue(ctx, to, text, message), err)
+		return sent, errors.Join(c.queue(ctx, to, message), err)
 	}
 	if err != nil {
 		return Sent{}, err
@@ -47,7 +52,7 @@ func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, 
 		c.log.Debug("texts that wait for keys keep waiting", "error", err)
 	}
 	if err := c.sealText(ctx, recipient, message); err != nil {
-		return c.keepUnsealed(ctx, to, text, message, err)
+		return c.keepUnsealed(ctx, to, message, err)
 	}
 	flushed := c.flush(ctx)
 	sent.Accepted, err = c.accepted(ctx, message.ID)
@@ -59,11 +64,11 @@ func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, 
 
 // keepUnsealed decides whether a text that could not be sealed waits as sealed
 // plaintext: it does when only a usable bundle is missing.
-func (c *Client) keepUnsealed(ctx context.Context, to account.Name, text string, message content.Message, err error) (Sent, error) {
+func (c *Client) keepUnsealed(ctx context.Context, to account.Name, message content.Message, err error) (Sent, error) {
 	if !errors.Is(err, ErrOffline) && !errors.Is(err, ErrWaitingForPeer) {
 		return Sent{}, err
 	}
-	if kept := c.queue(ctx, to, text, message); kept != nil {
+	if kept := c.queue(ctx, to, message); kept != nil {
 		return Sent{}, kept
 	}
 	return Sent{ID: message.ID}, err
@@ -197,11 +202,16 @@ func meet(tx *localdb.Tx, row localdb.Contact, now time.Time) (localdb.Contact, 
 	return row, tx.PutContact(row)
 }
 
-// storeSentText records a text once, however many devices it goes to.
+// storeSentText records a text and its files once, however many devices they go
+// to.
 func storeSentText(b *book, message content.Message, size int) error {
+	text, files := wordsOf(message.Body)
+	if err := keepFiles(b.tx, message.ID, files); err != nil {
+		return err
+	}
 	_, err := b.tx.InsertMessage(localdb.Message{
 		ID: message.ID, Account: b.peer.Account, Outgoing: true, Shown: true,
-		Body: message.Body.(content.Text).Text, SentAt: message.SentAt, ReceivedAt: message.SentAt,
+		Body: text, SentAt: message.SentAt, ReceivedAt: message.SentAt,
 		Level: levelName(account.PQ3A), WireSize: size, State: localdb.Queued,
 	})
 	return err

@@ -10,6 +10,7 @@ import (
 var migrations = []func(*Tx) error{
 	func(tx *Tx) error { return tx.run(schemaV1) },
 	(*Tx).moveSkipped,
+	(*Tx).addFiles,
 }
 
 // schemaVersion is what this program writes.

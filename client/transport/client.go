@@ -58,6 +58,8 @@ type Client struct {
 	directory posthornv1connect.DirectoryServiceClient
 	mailbox   posthornv1connect.MailboxServiceClient
 
+	attachments posthornv1connect.AttachmentServiceClient
+
 	mu    sync.Mutex // guards token; held while a new one is fetched
 	token token
 }
@@ -81,6 +83,8 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 		auth:      posthornv1connect.NewAuthServiceClient(rpc),
 		directory: posthornv1connect.NewDirectoryServiceClient(rpc),
 		mailbox:   posthornv1connect.NewMailboxServiceClient(rpc),
+
+		attachments: posthornv1connect.NewAttachmentServiceClient(rpc),
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
 
+	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 )
 
@@ -30,6 +31,16 @@ var (
 	ErrRefused = errors.New("transport: refused by the server")
 	// ErrReplaced: a newer stream of this device took over the mailbox.
 	ErrReplaced = errors.New("transport: another stream of this device took over")
+	// ErrNoAttachments: this server keeps no attachments.
+	ErrNoAttachments = errors.New("transport: the server keeps no attachments")
+	// ErrTooLarge: a file over the server's limit.
+	ErrTooLarge = errors.New("transport: the file is larger than the server takes")
+	// ErrQuota: this account's room for attachments is used up.
+	ErrQuota = errors.New("transport: no room left for attachments")
+	// ErrUnknownAttachment: expired, never there, or not finished.
+	ErrUnknownAttachment = errors.New("transport: the server has no such attachment")
+	// ErrBadDigest: what the server got is not what was sent.
+	ErrBadDigest = errors.New("transport: the upload was damaged on its way")
 	// ErrServer: the server answered with a fault of its own.
 	ErrServer = errors.New("transport: the server failed")
 )
@@ -76,10 +87,28 @@ func failure(ctx context.Context, err error) error {
 		message, err := connectproto.UnmarshalErrorDetail(detail)
 		if d, ok := message.(*posthornv1.ErrorDetail); ok && err == nil {
 			failed.Reason, failed.Hint = d.GetReason(), d.GetHint()
+			failed.Err = refine(failed.Err, failed.Reason)
 			failed.RetryAfter = time.Duration(min(d.GetRetryAfterMs(), maxRetryAfterMs)) * time.Millisecond
 		}
 	}
 	return failed
+}
+
+// refine tells apart what one code stands for.
+func refine(err error, reason string) error {
+	switch reason {
+	case api.ReasonNoAttachments:
+		return ErrNoAttachments
+	case api.ReasonAttachmentSize:
+		return ErrTooLarge
+	case api.ReasonAttachmentQuota:
+		return ErrQuota
+	case api.ReasonUnknownAttachment:
+		return ErrUnknownAttachment
+	case api.ReasonBadDigest:
+		return ErrBadDigest
+	}
+	return err
 }
 
 // maxRetryAfterMs keeps a server from silencing a client for more than an hour.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client"
@@ -40,9 +41,22 @@ var verdicts = []verdict{
 	{errWaitRanOut, exitServer, "", ""},
 	{errOutput, exitUser, "", "what was not written is shown by the next 'posthorn read'"},
 	{account.ErrName, exitUsage, "not a name, nothing was done", "a name has 3 to 32 characters of a-z, 0-9, '.', '_' and '-'"},
-	{content.ErrTextTooLong, exitUsage, "the text is longer than 65536 bytes (64 KiB), nothing was sent", "split it; attachments are not there yet"},
+	{content.ErrTextTooLong, exitUsage, "the text is longer than 65536 bytes (64 KiB), nothing was sent", "split it, or send it as a file with -a"},
 	{content.ErrText, exitUsage, "the text is empty or not valid UTF-8, nothing was sent", "give the text as one argument or on standard input"},
 	{transport.ErrAddress, exitUsage, "the server's address cannot be used, no account was made", "write it as https://HOST, or http://127.0.0.1:PORT for a server on this machine"},
+
+	{content.ErrFiles, exitUsage, "the files cannot be sent like this, nothing was sent", "a message takes 16 files with names of at most 255 bytes"},
+	{client.ErrNotAFile, exitUser, "", "name a file; pack a folder first"},
+	{client.ErrTooLarge, exitUser, "", "split the file; the server's operator sets the limit"},
+	{client.ErrFileChanged, exitUser, "", "send it again once it is complete"},
+	{client.ErrNoAttachments, exitUser, "", "the server's operator can allow them"},
+	{client.ErrNoRoom, exitLimit, "", "older attachments make room when they expire"},
+	{client.ErrUploadDamaged, exitServer, "", "run the same command again"},
+	{client.ErrUploadInterrupted, exitServer, "", "run the same command again once the server is back"},
+	{client.ErrUnknownFile, exitNotFound, "", "'posthorn read' fetches new messages, 'posthorn attachment list' shows the ids"},
+	{client.ErrFileGone, exitNotFound, "", "it has expired, or its upload was never finished; ask for it to be sent again"},
+	{client.ErrFileDamaged, exitTrust, "", "ask the sender on another channel to send it again, and tell the server's operator"},
+	{client.ErrNoName, exitUser, "", "name another folder"},
 
 	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --server URL', or name another folder with --home"},
 	{client.ErrProfileExists, exitUser, "this folder holds an account already, nothing was changed", "make another account in another folder with --home"},
@@ -52,7 +66,9 @@ var verdicts = []verdict{
 	{localdb.ErrKeyStore, exitUser, "the key store of this system did not give out the profile's key", "unlock the key store and try again"},
 	{localdb.ErrFull, exitUser, "the disk is full, nothing was saved", "make room and try again"},
 	{localdb.ErrNewerSchema, exitUser, "a newer posthorn wrote this profile, nothing was changed", "install that version, or use another profile with --home"},
-	{fs.ErrPermission, exitUser, "the profile's folder may not be read or written by you", "check its owner and mode, or name another folder with --home"},
+	{fs.ErrPermission, exitUser, "the profile's folder, or a file that was named, may not be read or written by you", "check its owner and mode, or name another folder with --home"},
+	{syscall.ENOSPC, exitUser, "the disk is full, the file was not saved", "make room and run the same command again; it goes on where it stopped"},
+	{fs.ErrNotExist, exitUser, "a file or folder that was named does not exist, nothing was done", "check the path"},
 	{client.ErrNameTaken, exitUser, "", "choose another name"},
 	{client.ErrRegistrationClosed, exitUser, "", "ask the server's operator to open registration"},
 	{client.ErrOwnName, exitUser, "", "write to somebody else"},

@@ -181,6 +181,8 @@ type messageJSON struct {
 	SentAt       moment `json:"sent_at"`
 	ReceivedAt   moment `json:"received_at"`
 	Level        string `json:"level"`
+
+	Attachments []attachmentJSON `json:"attachments,omitempty"`
 }
 
 func (a *app) printMessage(r reading, m client.Message) error {
@@ -188,9 +190,9 @@ func (a *app) printMessage(r reading, m client.Message) error {
 		return a.printJSON(messageJSON{
 			Schema: "posthorn.message/1", ID: m.ID.String(),
 			Conversation: string(m.Conversation), From: string(m.From), Text: m.Text,
-			SentAt: moment(m.SentAt), ReceivedAt: moment(m.ReceivedAt), Level: m.Level,
+			SentAt: moment(m.SentAt), ReceivedAt: moment(m.ReceivedAt), Level: m.Level, Attachments: attachmentsJSON(m.Attachments),
 		})
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s @%s: %s\n", clock(m.SentAt), m.From, visible.Block(strings.TrimRight(m.Text, "\n"), "    "))
-	return err
+	return errors.Join(err, a.printAttachments(m.Attachments))
 }

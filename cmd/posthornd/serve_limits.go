@@ -29,12 +29,9 @@ func (o *limitOptions) storage(flags *pflag.FlagSet) {
 	flags.Var(span{&o.Retention, day, 366 * day}, "retention", "how long an envelope waits for its device")
 }
 
-// largestAttachment is the highest --attachment-size: 1 GiB.
-const largestAttachment = 1 << 30
-
 // attachments bounds sealed files.
 func (o *limitOptions) attachments(flags *pflag.FlagSet) {
-	flags.Var(size[uint64]{&o.AttachmentSize, 1, largestAttachment}, "attachment-size", "the greatest file before it is sealed")
+	flags.Var(size[uint64]{&o.AttachmentSize, 1, api.MaxAttachment}, "attachment-size", "the greatest file before it is sealed")
 	flags.Var(size[uint64]{&o.AttachmentQuota, 1, 1 << 50}, "attachment-quota", "what one account has in files at a time")
 	flags.Var(span{&o.AttachmentRetention, time.Hour, 366 * day}, "attachment-retention", "how long a file is kept")
 	flags.Var(pace{&o.Attachments}, "rate-attachments", "uploads that one account begins")

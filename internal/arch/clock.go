@@ -25,6 +25,7 @@ var realTime = map[string]string{
 	"server/store/postgres/overview.go Stats":      "how long counting took decides how long its answer is kept",
 	"server/deliverer.go write":                    "deadline of a connection",
 	"cmd/posthorn/profile.go open":                 "patience with another process, a second",
+	"cmd/posthorn/progress.go tell":                "how often a terminal is drawn",
 	"cmd/posthorn-demo/script.go script":           "the stopwatch of the demo",
 	"cmd/posthorn-demo/script.go summary":          "the same",
 }
