@@ -89,6 +89,12 @@ func (p *process) stop() {
 	<-ended
 }
 
+// kill ends it as a power cut would, but for what the system has in memory.
+func (p *process) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.cmd.Wait()
+}
+
 // reachable waits until something listens.
 func (p *process) reachable(ctx context.Context, address string) error {
 	for range 300 {
