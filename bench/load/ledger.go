@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,9 @@ type ledger struct {
 	run     [8]byte
 	started time.Time
 	entries []*entry
+	crashes bool // servers are killed in the run
+
+	repeats atomic.Int64 // deliveries that a crash explains and a device drops by id
 
 	mu     sync.Mutex
 	faults []string // the first few, in words
@@ -46,8 +50,8 @@ type mailbox struct {
 
 func newMailbox(d *device) *mailbox { return &mailbox{device: d, latest: map[int]uint32{}} }
 
-func newLedger() *ledger {
-	l := &ledger{started: time.Now()}
+func newLedger(crashes bool) *ledger {
+	l := &ledger{started: time.Now(), crashes: crashes}
 	_, _ = rand.Read(l.run[:])
 	return l
 }
@@ -79,13 +83,22 @@ func (l *ledger) fault(format string, args ...any) {
 	}
 }
 
+// repeat is a fault, but for a crash.
+func (l *ledger) repeat(format string, args ...any) {
+	if l.crashes {
+		l.repeats.Add(1)
+		return
+	}
+	l.fault(format, args...)
+}
+
 // deliver enters what a mailbox was given. What it had acknowledged must not
-// come again; what it had merely seen may.
+// come again unless a server crashed; what it had merely seen may.
 func (l *ledger) deliver(m *mailbox, d transport.Delivery, now int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d.Seq <= m.acked {
-		l.fault("sequence number %d came again after its ack", d.Seq)
+		l.repeat("sequence number %d came again after its ack", d.Seq)
 		return
 	}
 	if d.Seq <= m.head {
@@ -104,7 +117,7 @@ func (l *ledger) deliver(m *mailbox, d transport.Delivery, now int64) {
 	case !bytes.Equal(e.payload, d.Payload):
 		l.fault("an envelope arrived with other bytes")
 	case !e.arrived.CompareAndSwap(0, now):
-		l.fault("an envelope is in its mailbox twice")
+		l.repeat("an envelope is in its mailbox twice")
 	case e.place < m.latest[e.from]:
 		l.fault("a sender's messages changed their order")
 	default:
@@ -144,6 +157,22 @@ func (l *ledger) acceptedCount() (n int) {
 		}
 	}
 	return n
+}
+
+// longestGap is the longest time between two answers of the server that
+// accepted something.
+func (l *ledger) longestGap() (longest time.Duration) {
+	var times []int64
+	for _, e := range l.entries {
+		if at := e.accepted.Load(); at != 0 {
+			times = append(times, at)
+		}
+	}
+	slices.Sort(times)
+	for i := 1; i < len(times); i++ {
+		longest = max(longest, time.Duration(times[i]-times[i-1]))
+	}
+	return longest
 }
 
 // delays are the times from sending to arrival, for those that arrived.

@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&p.calls, "calls", 64, "`number` of requests that each connection makes")
 	flags.Float64Var(&p.perSecond, "rate", 1000, "requests a second, where the scenario has a steady `rate`")
 	flags.IntVar(&p.server, "pid", 0, "`process` of the server, for its memory")
+	flags.BoolVar(&p.crashes, "crashes", false, "servers are killed meanwhile: deliveries may come again")
 	asJSON := flags.Bool("json", false, "one JSON object on standard output")
 	flags.Usage = func() { usage(flags) }
 	if err := flags.Parse(args); err != nil {

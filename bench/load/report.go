@@ -24,6 +24,8 @@ type report struct {
 	StreamBytes float64  `json:"stream_bytes,omitempty"`
 	ServerCPU   float64  `json:"server_cpu_us,omitempty"` // for each accepted envelope
 	ServerRSS   int64    `json:"server_rss,omitempty"`    // bytes, at the end
+	LongestGap  float64  `json:"longest_gap_ms"`          // between two answers that accepted something
+	Repeats     int64    `json:"repeats,omitempty"`       // after crashes, for the device to drop
 	Lost        int      `json:"lost"`
 	Wrong       int      `json:"wrong"`
 	Faults      []string `json:"faults,omitempty"`
@@ -50,6 +52,7 @@ func spreadOf(all []time.Duration) *spread {
 // settle enters the ledger's verdict.
 func (r *report) settle(l *ledger) {
 	r.Accepted, r.Lost, r.Wrong, r.Faults = l.acceptedCount(), l.outstanding(), l.wrong, l.faults
+	r.LongestGap, r.Repeats = float64(l.longestGap().Microseconds())/1000, l.repeats.Load()
 	bytes := 0
 	for _, e := range l.entries {
 		bytes += len(e.payload)
@@ -80,7 +83,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	if r.ServerRSS > 0 {
 		_, _ = fmt.Fprintf(w, "  server: %.0f µs of processor time an envelope, %.0f MB resident\n", r.ServerCPU, float64(r.ServerRSS)/1e6)
 	}
-	_, _ = fmt.Fprintf(w, "  %d lost, %d wrong\n", r.Lost, r.Wrong)
+	_, _ = fmt.Fprintf(w, "  %d lost, %d wrong, %d repeated after crashes; longest time without an answer %.0f ms\n", r.Lost, r.Wrong, r.Repeats, r.LongestGap)
 	for _, fault := range r.Faults {
 		_, _ = fmt.Fprintln(w, "  ! "+fault)
 	}

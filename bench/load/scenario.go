@@ -16,6 +16,7 @@ type plan struct {
 	calls       int // each connection's
 	size        func() int
 	perSecond   float64
+	crashes     bool          // servers are killed meanwhile
 	server      int           // process id, or 0
 	drain       time.Duration // how long to wait for what was accepted and has not arrived
 	calm        time.Duration // how long memory must not have fallen to be measured
@@ -75,7 +76,7 @@ func (p *plan) open(ctx context.Context) ([]*mailbox, error) {
 
 // stored posts while everybody is away, then lets them all come and compares.
 func stored(ctx context.Context, p *plan, r *report) (*ledger, error) {
-	l := newLedger()
+	l := newLedger(p.crashes)
 	mailboxes, senders, err := p.cast(ctx, l)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func mixed(ctx context.Context, p *plan, r *report) (*ledger, error) {
 // live posts while everybody is connected. The run ends when the last accepted
 // envelope has arrived.
 func (p *plan) live(ctx context.Context, r *report, restless bool, post func(*ledger, []*sender) (time.Duration, error)) (*ledger, error) {
-	l := newLedger()
+	l := newLedger(p.crashes)
 	mailboxes, senders, err := p.cast(ctx, l)
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (r *report) finish(l *ledger, senders []*sender, took, cpu time.Duration) {
 func catchup(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	const rounds = 7
 	p.mailboxes, p.envelopes = 1, 1
-	l := newLedger()
+	l := newLedger(p.crashes)
 	mailboxes, senders, err := p.cast(ctx, l)
 	if err != nil {
 		return nil, err
@@ -205,7 +206,7 @@ func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	if p.server == 0 {
 		return nil, errors.New("the idle scenario needs the server's process: --pid")
 	}
-	l := newLedger()
+	l := newLedger(p.crashes)
 	mailboxes, err := p.open(ctx)
 	if err != nil {
 		return nil, err

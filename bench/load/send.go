@@ -54,6 +54,9 @@ func prepare(l *ledger, index int, d *device, to []*mailbox, calls int, size fun
 	return s, nil
 }
 
+// patience is how long a sender repeats a request that nobody answers.
+const patience = 2 * time.Minute
+
 // make sends one post until the server has answered for it: an unknown outcome
 // is asked for again with the same bytes. Latency counts from due.
 func (s *sender) make(ctx context.Context, l *ledger, p post, due time.Time) error {
@@ -71,10 +74,10 @@ func (s *sender) make(ctx context.Context, l *ledger, p post, due time.Time) err
 		case err == nil && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable:
 			return fmt.Errorf("send: status %d: %s", status, body)
 		}
-		if attempt >= 600 || ctx.Err() != nil {
+		if ctx.Err() != nil || time.Since(due) > patience {
 			return errors.Join(fmt.Errorf("send: given up, status %d", status), err, ctx.Err())
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(min(50*time.Millisecond, time.Duration(attempt+1)*5*time.Millisecond))
 	}
 }
 

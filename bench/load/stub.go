@@ -44,8 +44,9 @@ func newStub(server *url.URL, d *device, key *account.SigningKey) *stub {
 	return &stub{server: server, device: d, key: key}
 }
 
-// answerTime bounds one request and its answer.
-const answerTime = 30 * time.Second
+// answerTime bounds one request and its answer. After it the outcome is
+// unknown and the same request goes out again.
+const answerTime = 10 * time.Second
 
 // request is the bytes of one call, but for the token in its header.
 type request struct {
