@@ -6,6 +6,11 @@ const (
 	ReasonNameTaken          = "name_taken"
 	ReasonAccountExists      = "account_exists" // under another name
 	ReasonRegistrationClosed = "registration_closed"
+	ReasonInviteUnknown      = "invite_unknown" // no such invite
+	ReasonInviteUsed         = "invite_used"    // by another account
+	ReasonInviteExpired      = "invite_expired"
+	ReasonInviteRevoked      = "invite_revoked"
+	ReasonAccountDisabled    = "account_disabled" // by the operator
 	ReasonUnknownAccount     = "unknown_account"
 	ReasonUnknownDevice      = "unknown_device"
 	ReasonNoBundle           = "no_bundle"

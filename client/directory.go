@@ -270,7 +270,8 @@ func remote(err error) error {
 	switch {
 	case errors.Is(err, transport.ErrOffline), errors.Is(err, transport.ErrLimited):
 		return fmt.Errorf("%w (%w)", ErrOffline, err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, transport.ErrCertificate), errors.Is(err, transport.ErrClassical):
 		return err
 	default:
 		return fmt.Errorf("%w (%w)", ErrServer, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/internal/secret"
+	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -125,12 +126,27 @@ func attach(cfg Config, db *localdb.DB) (*Client, error) {
 			return nil, err
 		}
 	}
-	server, err := transport.New(c.profile.ServerURL, transport.Device{
+	pin, err := pinOf(c.profile)
+	if err != nil {
+		return nil, err
+	}
+	c.server, err = transport.New(c.profile.ServerURL, transport.Device{
 		Account: c.profile.Account, ID: c.profile.Device,
 		Key: c.key, Rand: c.entropy.SignReader(),
-	}, transport.Options{})
-	c.server = server
+	}, transport.Options{Pin: pin})
 	return c, err
+}
+
+// pinOf is the certificate that the profile was told to expect, if any.
+func pinOf(p localdb.Profile) (*invite.Fingerprint, error) {
+	if p.Pin == nil {
+		return nil, nil
+	}
+	if len(p.Pin) != len(invite.Fingerprint{}) {
+		return nil, fmt.Errorf("the profile's note of the server's certificate is damaged: %w", ErrNoProfile)
+	}
+	pin := invite.Fingerprint(p.Pin)
+	return &pin, nil
 }
 
 // identify rebuilds this device's identity from the stored roster and seeds.

@@ -25,8 +25,18 @@ var (
 var (
 	// ErrNameTaken: another account has the name, so no account was made here.
 	ErrNameTaken = errors.New("the name is taken, no account was made; choose another name")
-	// ErrRegistrationClosed: the server takes no new accounts.
-	ErrRegistrationClosed = errors.New("the server takes no new accounts, no account was made")
+	// ErrRegistrationClosed: the server takes new accounts by invite only.
+	ErrRegistrationClosed = errors.New("the server makes accounts for invited people only, no account was made")
+	// ErrInviteUnknown: the server has never made this invite.
+	ErrInviteUnknown = errors.New("the server knows no such invite, no account was made")
+	// ErrInviteUsed: somebody else has made an account with the invite.
+	ErrInviteUsed = errors.New("this invite was used by another account already, no account was made")
+	// ErrInviteExpired: the invite's time is over.
+	ErrInviteExpired = errors.New("this invite has run out, no account was made")
+	// ErrInviteRevoked: the operator has taken the invite back.
+	ErrInviteRevoked = errors.New("the operator has taken this invite back, no account was made")
+	// ErrAccountDisabled: the operator has shut this account out.
+	ErrAccountDisabled = errors.New("the server's operator has disabled this account; what was to be sent is kept")
 	// ErrOffline: the server cannot be reached. What was to be sent is kept.
 	ErrOffline = errors.New("the server cannot be reached; what was to be sent is kept and goes out later")
 	// ErrUnknownName: nobody has the name. Nothing was kept or sent.

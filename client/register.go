@@ -7,32 +7,63 @@ import (
 	"time"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/pq3"
 )
 
 // Register makes an account: device keys, roster statement 0, a prekey bundle,
 // all stored before the server hears of them, then the name. After a crash or
 // a lost answer, call it again with the same name and server: it goes on with
-// the same keys. An unfinished registration of another name or server is
-// thrown away. Errors: ErrNameTaken and ErrRegistrationClosed (the profile is
-// removed again), ErrProfileExists, ErrOffline, ErrLocked, ErrNoPassphrase,
-// ErrWrongPassphrase, transport.ErrAddress.
+// the same keys. An unfinished registration of another server is thrown away,
+// and so is one of another name. Errors: ErrNameTaken and
+// ErrRegistrationClosed (the profile is removed again), ErrProfileExists,
+// ErrOffline, ErrLocked, ErrNoPassphrase, ErrWrongPassphrase,
+// transport.ErrAddress, transport.ErrCertificate, transport.ErrClassical.
 func Register(ctx context.Context, cfg Config, name account.Name, serverURL string) (*Client, error) {
-	name, err := account.ParseName(string(name))
+	return register(ctx, cfg, goal{name: name, server: serverURL})
+}
+
+// RegisterInvited is Register with an invite, which says where the server is
+// and which certificate it shows. The server may have noted the invite for
+// these keys even if it refuses the name in the end, so they are kept for
+// another name. Errors beside those of Register: ErrInviteUnknown,
+// ErrInviteUsed, ErrInviteExpired, ErrInviteRevoked.
+func RegisterInvited(ctx context.Context, cfg Config, name account.Name, link invite.Link) (*Client, error) {
+	return register(ctx, cfg, goal{name: name, server: link.Server, invite: &link})
+}
+
+// goal is what an account is to be made as, and where.
+type goal struct {
+	name   account.Name
+	server string
+	invite *invite.Link // nil: the server lets everybody in
+}
+
+func (p goal) pin() []byte {
+	if p.invite == nil || p.invite.Pin == nil {
+		return nil
+	}
+	return p.invite.Pin[:]
+}
+
+func register(ctx context.Context, cfg Config, p goal) (*Client, error) {
+	name, err := account.ParseName(string(p.name))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkPolicy(cfg.Policy); err != nil {
 		return nil, err
 	}
-	address, err := transport.ParseAddress(serverURL)
+	address, err := transport.ParseAddress(p.server)
 	if err != nil {
 		return nil, err
 	}
-	db, err := unfinished(ctx, cfg, name, address.String())
+	p.name, p.server = name, address.String()
+	db, err := unfinished(ctx, cfg, p)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +71,9 @@ func Register(ctx context.Context, cfg Config, name account.Name, serverURL stri
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := c.finishRegistration(ctx); err != nil {
+	if err := c.finishRegistration(ctx, p.invite); err != nil {
 		closed := c.Close()
-		if errors.Is(err, ErrNameTaken) || errors.Is(err, ErrRegistrationClosed) {
+		if refusedForGood(err, p.invite != nil) {
 			return nil, errors.Join(err, closed, localdb.Remove(cfg.Home))
 		}
 		return nil, errors.Join(err, closed)
@@ -50,12 +81,23 @@ func Register(ctx context.Context, cfg Config, name account.Name, serverURL stri
 	return c, nil
 }
 
+// refusedForGood says that the new keys are of no use: the server has nothing
+// of them and will take nothing.
+func refusedForGood(err error, invited bool) bool {
+	for _, refused := range []error{ErrRegistrationClosed, ErrInviteUnknown, ErrInviteUsed, ErrInviteExpired, ErrInviteRevoked} {
+		if errors.Is(err, refused) {
+			return true
+		}
+	}
+	return errors.Is(err, ErrNameTaken) && !invited
+}
+
 // unfinished opens the profile of a registration that did not get through, or
 // makes a new one.
-func unfinished(ctx context.Context, cfg Config, name account.Name, serverURL string) (*localdb.DB, error) {
+func unfinished(ctx context.Context, cfg Config, p goal) (*localdb.DB, error) {
 	db, err := localdb.Open(cfg.Home, cfg.unlock())
 	if errors.Is(err, localdb.ErrNoProfile) {
-		return newProfile(ctx, cfg, name, serverURL)
+		return newProfile(ctx, cfg, p)
 	}
 	if err != nil {
 		return nil, err
@@ -70,22 +112,27 @@ func unfinished(ctx context.Context, cfg Config, name account.Name, serverURL st
 		return nil, errors.Join(err, db.Close())
 	case exists && row.Registered:
 		return nil, errors.Join(ErrProfileExists, db.Close())
-	case exists && row.Name == name && row.ServerURL == serverURL:
+	case exists && row.ServerURL == p.server && (row.Name == p.name || p.invite != nil):
+		row.Name, row.Pin = p.name, p.pin()
+		err := db.Update(ctx, func(tx *localdb.Tx) error { return tx.PutProfile(row) })
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 		return db, nil
 	}
 	if err := errors.Join(db.Close(), localdb.Remove(cfg.Home)); err != nil {
 		return nil, err
 	}
-	return newProfile(ctx, cfg, name, serverURL)
+	return newProfile(ctx, cfg, p)
 }
 
 // newProfile makes the folder with everything a device needs to register.
-func newProfile(ctx context.Context, cfg Config, name account.Name, serverURL string) (*localdb.DB, error) {
+func newProfile(ctx context.Context, cfg Config, p goal) (*localdb.DB, error) {
 	row, prekey, err := newAccount(clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	row.Name, row.ServerURL = name, serverURL
+	row.Name, row.ServerURL, row.Pin = p.name, p.server, p.pin()
 	db, err := localdb.Create(cfg.Home, cfg.unlock())
 	if err != nil {
 		return nil, err
@@ -127,12 +174,16 @@ func newAccount(now time.Time) (localdb.Profile, *pq3.Prekey, error) {
 }
 
 // finishRegistration takes the stored account to the server and notes success.
-func (c *Client) finishRegistration(ctx context.Context) error {
+func (c *Client) finishRegistration(ctx context.Context, with *invite.Link) error {
 	bundle, err := c.firstBundle(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.server.Register(ctx, c.profile.Name, c.profile.Statements[0], bundle.Marshal())
+	if with == nil {
+		err = c.server.Register(ctx, c.profile.Name, c.profile.Statements[0], bundle.Marshal())
+	} else {
+		err = c.server.RegisterInvited(ctx, c.profile.Name, with.Token, c.profile.Statements[0], bundle.Marshal())
+	}
 	if err := c.registration(ctx, err); err != nil {
 		return err
 	}
@@ -180,9 +231,31 @@ func (c *Client) registration(ctx context.Context, err error) error {
 		}
 		return ErrNameTaken
 	case errors.Is(err, transport.ErrDenied):
-		return fmt.Errorf("%w (%w)", ErrRegistrationClosed, err)
+		return fmt.Errorf("%w (%w)", denied(err), err)
 	case err != nil:
 		return remote(err)
 	}
 	return nil
+}
+
+// denied is the sentinel for why the server makes no account.
+func denied(err error) error {
+	var refused *transport.Error
+	if !errors.As(err, &refused) {
+		return ErrRegistrationClosed
+	}
+	switch refused.Reason {
+	case api.ReasonInviteUnknown:
+		return ErrInviteUnknown
+	case api.ReasonInviteUsed:
+		return ErrInviteUsed
+	case api.ReasonInviteExpired:
+		return ErrInviteExpired
+	case api.ReasonInviteRevoked:
+		return ErrInviteRevoked
+	case api.ReasonAccountDisabled:
+		return ErrAccountDisabled
+	default:
+		return ErrRegistrationClosed
+	}
 }

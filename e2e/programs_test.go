@@ -53,6 +53,7 @@ type daemon struct {
 	built   string   // the folder of its program, when not binaries
 	env     []string // more of the environment
 	secure  bool     // it has a certificate
+	closed  bool     // accounts are made by invite only
 	process *exec.Cmd
 	logs    *bytes.Buffer // of all runs; complete while no process runs
 }
@@ -91,7 +92,10 @@ func (d *daemon) url() string {
 // start returns once the server has printed that it is ready.
 func (d *daemon) start() {
 	d.t.Helper()
-	args := append([]string{"serve", "--data", d.data, "--listen", d.address, "--open-registration"}, d.options...)
+	args := append([]string{"serve", "--data", d.data, "--listen", d.address}, d.options...)
+	if !d.closed {
+		args = append(args, "--open-registration")
+	}
 	d.process = exec.Command(filepath.Join(cmp.Or(d.built, binaries), "posthornd"), args...)
 	d.process.Env = append(os.Environ(), d.env...)
 	d.process.Stderr = d.logs

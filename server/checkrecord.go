@@ -23,6 +23,8 @@ func CheckRecord(key string, value []byte) error {
 		return checkDevice(value)
 	case "login":
 		return checkLogins(id, value)
+	case "invite":
+		return checkInvite(id, value)
 	case "cluster":
 		return checkCluster(id, value)
 	case "uploads":
@@ -69,6 +71,14 @@ func checkLogins(box string, value []byte) error {
 	_, err := parseLoginRecord(value)
 	if raw, bad := hex.DecodeString(box); err != nil || bad != nil || len(raw) != len(store.Box{}) {
 		return errors.New("a record of logins cannot be read")
+	}
+	return nil
+}
+
+func checkInvite(id string, value []byte) error {
+	r, err := parseInviteRecord(value)
+	if err != nil || string(inviteIDOf(r.hash)) != id {
+		return errors.New("the record of an invite cannot be read")
 	}
 	return nil
 }

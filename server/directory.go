@@ -27,10 +27,10 @@ type directoryService struct {
 // same call with the same keys may be repeated until it succeeds.
 func (s *directoryService) Register(ctx context.Context, request *posthornv1.RegisterRequest) (*posthornv1.RegisterResponse, error) {
 	now := clock.Now()
-	if !s.open {
+	if !s.open && request.GetInvite() == "" {
 		return nil, refusal{
-			code: connect.CodePermissionDenied, reason: api.ReasonRegistrationClosed, text: "registration is closed; no account was made",
-			hint: "ask the operator, who can start posthornd with --open-registration",
+			code: connect.CodePermissionDenied, reason: api.ReasonRegistrationClosed, text: "registration takes an invite; no account was made",
+			hint: "ask the operator for an invite link, and register with it",
 		}.err(reject.New("V-88", ErrClosed, ""))
 	}
 	name, err := account.ParseName(request.GetName())
@@ -62,7 +62,7 @@ func (s *directoryService) examine(ctx context.Context, name account.Name, reque
 			hint: "update the client",
 		}.err(reject.New("V-82", errors.Join(ErrUpload, err), "statement 0"))
 	}
-	a = applicant{Party: account.Party{Account: roster.ID(), Device: roster.Devices()[0]}, name: name, statement: request.GetStatement()}
+	a = applicant{Party: account.Party{Account: roster.ID(), Device: roster.Devices()[0]}, name: name, statement: request.GetStatement(), invite: request.GetInvite()}
 	p, err := parseProof(request.GetProof())
 	if err != nil {
 		return a, err

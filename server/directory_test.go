@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -296,6 +297,9 @@ func TestV88RegistrationIsClosed(t *testing.T) {
 	o := openOver(t, memory.New(), Options{})
 	err := o.newPerson("alice").register()
 	wantRefusal(t, err, connect.CodePermissionDenied, api.ReasonRegistrationClosed)
+	if hint := detailOf(t, err).GetHint(); !strings.Contains(hint, "invite") {
+		t.Errorf("the hint names no invite: %s", hint)
+	}
 }
 
 func TestBadNames(t *testing.T) {

@@ -20,6 +20,7 @@ type applicant struct {
 	name      account.Name
 	statement []byte
 	bundle    *account.Bundle
+	invite    string // the text of a token, or empty
 }
 
 // enrol writes the records of a new account. The one for the name comes last
@@ -27,6 +28,9 @@ type applicant struct {
 // nobody a name. Every step may be repeated.
 func (s *directoryService) enrol(ctx context.Context, a applicant, now time.Time) (store.Box, error) {
 	if err := s.vacant(ctx, a); err != nil {
+		return store.Box{}, err
+	}
+	if err := s.invited(ctx, a, now); err != nil {
 		return store.Box{}, err
 	}
 	if err := s.claimAccount(ctx, a); err != nil {
@@ -52,6 +56,30 @@ func (s *directoryService) vacant(ctx context.Context, a applicant) error {
 		return nameTaken()
 	}
 	return nil
+}
+
+// invited spends the invite, if there is one. Where the name is the account's
+// already, the registration is a repeated one, and nothing is left to permit.
+func (s *directoryService) invited(ctx context.Context, a applicant, now time.Time) error {
+	if a.invite == "" {
+		return nil
+	}
+	present, _, err := s.account(ctx, a.Account)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return storageFailed(err)
+	}
+	if err == nil {
+		holder, _, err := s.accountByName(ctx, present.name)
+		switch {
+		case err == nil && holder == a.Account && present.name == a.name:
+			return nil
+		case err == nil && holder == a.Account:
+			return accountExists()
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return storageFailed(err)
+		}
+	}
+	return s.spend(ctx, a.invite, a.Account, now)
 }
 
 // claimAccount notes under which name an account wants to be known. It may

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type office struct {
 	t     *testing.T
 	store store.Store
+	srv   *Server
 	addr  string
 	end   context.CancelFunc
 	ended chan error
@@ -46,8 +47,8 @@ func openOver(t *testing.T, s store.Store, options Options) *office {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &office{t: t, store: s, addr: l.Addr().String(), end: cancel, ended: make(chan error, 1)}
-	go func() { o.ended <- New(s, options).Serve(ctx, l) }()
+	o := &office{t: t, store: s, srv: New(s, options), addr: l.Addr().String(), end: cancel, ended: make(chan error, 1)}
+	go func() { o.ended <- o.srv.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		o.close()
 		if err := s.Close(); err != nil && !errors.Is(err, store.ErrClosed) {

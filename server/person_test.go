@@ -23,6 +23,7 @@ type person struct {
 	line      *line
 	audience  string
 	token     string
+	invite    string
 }
 
 // newPerson makes keys and a roster; the server does not know them yet.
@@ -65,7 +66,7 @@ func (o *office) join(name string) *person {
 func (p *person) registration() *posthornv1.RegisterRequest {
 	p.t.Helper()
 	return &posthornv1.RegisterRequest{
-		Name: p.name, Statement: p.statement, Bundle: p.bundle(time.Now(), 24*time.Hour), Proof: p.proof(),
+		Name: p.name, Statement: p.statement, Bundle: p.bundle(time.Now(), 24*time.Hour), Proof: p.proof(), Invite: p.invite,
 	}
 }
 

@@ -161,6 +161,28 @@ func (d *directory) roster(ctx context.Context, id account.ID) (*account.Roster,
 	return roster, nil
 }
 
+// scanPage is how many records are listed at a time.
+const scanPage = 256
+
+// each calls visit for every record whose key begins with prefix, in order.
+func (d *directory) each(ctx context.Context, prefix string, visit func(key string, value []byte) error) error {
+	for after := ""; ; {
+		page, err := d.store.Scan(ctx, prefix, after, scanPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if err := visit(e.Key, e.Val); err != nil {
+				return err
+			}
+			after = e.Key
+		}
+		if len(page) < scanPage {
+			return nil
+		}
+	}
+}
+
 func (d *directory) device(ctx context.Context, id account.ID, device account.DeviceID) (deviceRecord, uint64, error) {
 	value, version, err := d.store.Get(ctx, deviceKey(id, device))
 	if err != nil {

@@ -1,6 +1,7 @@
 package localdb
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/posthorn/posthorn/account"
@@ -11,6 +12,7 @@ import (
 type Profile struct {
 	Name       account.Name
 	ServerURL  string
+	Pin        []byte // SHA-256 of the server's certificate; nil: the system's authorities vouch for it
 	Account    account.ID
 	Device     account.DeviceID
 	Statements [][]byte         // the account's roster, encoded, oldest first
@@ -28,12 +30,30 @@ func (tx *Tx) PutProfile(p Profile) error {
 		" seeds = excluded.seeds, created = excluded.created, registered = excluded.registered",
 		string(p.Name), p.ServerURL, p.Account[:], p.Device[:], packList(p.Statements),
 		tx.rows.seal("profile.seeds", p.Device[:], seeds), p.CreatedAt, p.Registered)
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.putMeta(metaPin, blob(p.Pin))
 }
+
+// metaPin is where the server's certificate is noted. An older program does not
+// look there, and then refuses a certificate that nobody vouches for.
+const metaPin = "server pin"
 
 // Profile returns the profile, or ErrNotFound before the first PutProfile.
 func (tx *Tx) Profile() (Profile, error) {
-	return one(tx.row("SELECT name, server, account, device, statements, seeds, created, registered FROM profile"), tx.scanProfile)
+	p, err := one(tx.row("SELECT name, server, account, device, statements, seeds, created, registered FROM profile"), tx.scanProfile)
+	if err != nil {
+		return Profile{}, err
+	}
+	pin, err := tx.meta(metaPin)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Profile{}, err
+	}
+	if len(pin) > 0 {
+		p.Pin = pin
+	}
+	return p, nil
 }
 
 func (tx *Tx) scanProfile(row scanner) (p Profile, err error) {

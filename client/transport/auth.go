@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/invite"
 )
 
 // renewBefore is how long before its end a token is replaced, so that none
@@ -30,15 +31,24 @@ func (t token) usable(now time.Time) bool {
 
 // Register binds a free name to a new account and opens the device's mailbox.
 // It may be repeated with the same keys after a lost answer. The errors to
-// expect are ErrNameTaken, ErrDenied (closed registration) and ErrOffline.
+// expect are ErrNameTaken, ErrDenied (an invite is needed) and ErrOffline.
 func (c *Client) Register(ctx context.Context, name account.Name, statement0, bundle []byte) error {
+	return c.register(ctx, &posthornv1.RegisterRequest{Name: string(name), Statement: statement0, Bundle: bundle})
+}
+
+// RegisterInvited is Register with the token of an invite. ErrDenied then says
+// that the invite is no good.
+func (c *Client) RegisterInvited(ctx context.Context, name account.Name, token invite.Token, statement0, bundle []byte) error {
+	return c.register(ctx, &posthornv1.RegisterRequest{Name: string(name), Statement: statement0, Bundle: bundle, Invite: token.Text()})
+}
+
+func (c *Client) register(ctx context.Context, request *posthornv1.RegisterRequest) error {
 	proof, asked, err := c.prove(ctx)
 	if err != nil {
 		return err
 	}
-	answer, err := call(ctx, c.directory.Register, &posthornv1.RegisterRequest{
-		Name: string(name), Statement: statement0, Bundle: bundle, Proof: proof,
-	})
+	request.Proof = proof
+	answer, err := call(ctx, c.directory.Register, request)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/secret"
+	"github.com/posthorn/posthorn/invite"
 )
 
 const (
@@ -45,6 +45,9 @@ type Options struct {
 	// all calls. Without it plain http is HTTP/1.1, which every proxy passes on.
 	// With TLS the two ends always negotiate.
 	H2C bool
+	// Pin is the one certificate that the server may show; nil: any that the
+	// system trusts for the address.
+	Pin *invite.Fingerprint
 }
 
 // Client makes the calls of one device to one server. It is safe for
@@ -99,12 +102,9 @@ func newHTTP(options Options) *http.Transport {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(options.H2C)
 	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig: &tls.Config{
-			MinVersion:       tls.VersionTLS13,
-			CurvePreferences: []tls.CurveID{tls.X25519MLKEM768},
-		},
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     tlsConfig(options.Pin),
 		TLSHandshakeTimeout: dialTimeout,
 		IdleConnTimeout:     90 * time.Second,
 		MaxIdleConnsPerHost: keptConnections,
@@ -137,6 +137,9 @@ func call[Q, A any](ctx context.Context, f func(context.Context, Q) (A, error), 
 func lostOnTheWay(err error) bool {
 	var rpc *connect.Error
 	if err == nil || errors.As(err, &rpc) && rpc.IsRemote() {
+		return false
+	}
+	if _, bad := untrusted(err); bad {
 		return false
 	}
 	return rpc == nil || rpc.Code() == connect.CodeUnavailable || rpc.Code() == connect.CodeCanceled

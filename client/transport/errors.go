@@ -21,7 +21,8 @@ var (
 	ErrNotFound = errors.New("transport: not found")
 	// ErrNameTaken: another account has the name.
 	ErrNameTaken = errors.New("transport: the name is taken")
-	// ErrDenied: the server does not permit it, such as closed registration.
+	// ErrDenied: the server does not permit it, such as closed registration;
+	// Error.Reason says what.
 	ErrDenied = errors.New("transport: not permitted by the server")
 	// ErrUnauthenticated: the server does not know this device or its keys.
 	ErrUnauthenticated = errors.New("transport: the server does not accept this device")
@@ -75,6 +76,10 @@ func failure(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	failed := &Error{Err: ErrOffline, cause: err}
+	if sentinel, bad := untrusted(err); bad {
+		failed.Err = sentinel
+		return failed
+	}
 	var rpc *connect.Error
 	if !errors.As(err, &rpc) {
 		return failed

@@ -14,6 +14,7 @@ import (
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/visible"
+	"github.com/posthorn/posthorn/invite"
 )
 
 // The exit codes say who can mend a failure. Scripts may rely on them.
@@ -58,7 +59,11 @@ var verdicts = []verdict{
 	{client.ErrFileDamaged, exitTrust, "", "ask the sender on another channel to send it again, and tell the server's operator"},
 	{client.ErrNoName, exitUser, "", "name another folder"},
 
-	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --server URL', or name another folder with --home"},
+	{invite.ErrInvite, exitUsage, "this is no invite, or not a whole one; no account was made", "copy the whole link, from https:// to its end, and put it in quotes"},
+	{transport.ErrCertificate, exitTrust, "the server's certificate is not the expected one, nothing was sent", "somebody may be in between, or the server was set up anew; ask its operator before you trust it"},
+	{transport.ErrClassical, exitTrust, "the server offers no post-quantum TLS, nothing was sent", "somebody may be in between, or the server or its proxy is too old; ask its operator"},
+
+	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --invite URL' or '--server URL', or name another folder with --home"},
 	{client.ErrProfileExists, exitUser, "this folder holds an account already, nothing was changed", "make another account in another folder with --home"},
 	{client.ErrLocked, exitUser, "another program uses this profile, nothing was done", "end the other one first, such as a 'posthorn read --follow'"},
 	{client.ErrNoPassphrase, exitUser, "the profile needs a passphrase and there is none, nothing was done", "put it in a file and name that file in " + passphraseFile + ", or run posthorn in a terminal"},
@@ -70,7 +75,12 @@ var verdicts = []verdict{
 	{syscall.ENOSPC, exitUser, "the disk is full, the file was not saved", "make room and run the same command again; it goes on where it stopped"},
 	{fs.ErrNotExist, exitUser, "a file or folder that was named does not exist, nothing was done", "check the path"},
 	{client.ErrNameTaken, exitUser, "", "choose another name"},
-	{client.ErrRegistrationClosed, exitUser, "", "ask the server's operator to open registration"},
+	{client.ErrRegistrationClosed, exitUser, "", "ask the server's operator for an invite, and register with --invite URL"},
+	{client.ErrInviteUnknown, exitUser, "", "check that the link is whole, or ask the operator for another"},
+	{client.ErrInviteUsed, exitUser, "", "ask the operator for another invite"},
+	{client.ErrInviteExpired, exitUser, "", "ask the operator for another invite"},
+	{client.ErrInviteRevoked, exitUser, "", "ask the operator for another invite"},
+	{client.ErrAccountDisabled, exitUser, "", "ask the server's operator"},
 	{client.ErrOwnName, exitUser, "", "write to somebody else"},
 	{client.ErrNoSession, exitUser, "there is no session with them yet", "write to them first with 'posthorn send'"},
 

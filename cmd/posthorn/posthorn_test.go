@@ -56,7 +56,7 @@ func TestUsageErrorsExitTwoWithAHint(t *testing.T) {
 		"missing name":            {[]string{"send"}, "takes @NAME and one TEXT"},
 		"words without quotes":    {[]string{"send", "@bob", "two", "words"}, "in quotes"},
 		"wait for what":           {[]string{"send", "@bob", "hi", "--wait", "read"}, "sent or delivered"},
-		"no server":               {[]string{"register", "alice"}, "--server is missing"},
+		"no server":               {[]string{"register", "alice"}, "say --invite"},
 		"capital letters":         {[]string{"register", "Alice", "--server", "http://127.0.0.1:1"}, "3 to 32"},
 		"at sign in registration": {[]string{"register", "@alice", "--server", "http://127.0.0.1:1"}, "3 to 32"},
 		"name too short":          {[]string{"send", "@al", "hi"}, "3 to 32"},

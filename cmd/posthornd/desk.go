@@ -2,16 +2,25 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"log/slog"
+	"net"
+	"path/filepath"
 
+	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
+	"github.com/posthorn/posthorn/server/cert"
 )
 
 // openDesk answers the operator's commands on the socket in the data folder
 // until the returned function is called.
-func openDesk(data string, desk *admin.Desk) (closeDesk func() error, err error) {
-	socket, err := admin.Listen(data)
+func openDesk(srv *server.Server, storeName string, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
+	desk, err := newDesk(srv, storeName, o, l, log)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := admin.Listen(o.data)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +33,36 @@ func openDesk(data string, desk *admin.Desk) (closeDesk func() error, err error)
 	}, nil
 }
 
-// newDesk is the desk of this program.
-func newDesk(srv *server.Server, storeName string, log *slog.Logger) *admin.Desk {
-	return admin.NewDesk(srv, admin.About{Version: thisVersion().Version, Store: storeName}, log)
+// newDesk is the desk of this program. Invites name the server as it was told
+// or, where that is one address, as it listens.
+func newDesk(srv *server.Server, storeName string, o serveOptions, l net.Listener, log *slog.Logger) (*admin.Desk, error) {
+	about := admin.About{Version: thisVersion().Version, Store: storeName, Address: o.address(l.Addr())}
+	if o.tls.selfSigned {
+		leaf, err := cert.SelfSignedLeaf(filepath.Join(o.data, tlsFolder))
+		if err != nil {
+			return nil, err
+		}
+		pin := invite.Fingerprint(sha256.Sum256(leaf))
+		about.Pin = &pin
+	}
+	return admin.NewDesk(srv, about, log), nil
+}
+
+// address is by which people reach the server, or empty.
+func (o *serveOptions) address(listening net.Addr) string {
+	scheme := o.tls.scheme()
+	switch {
+	case o.tls.public != "" && o.proxied:
+		return "https://" + o.tls.public // the proxy does TLS
+	case o.tls.public != "":
+		return scheme + "://" + o.tls.public
+	case o.tls.acmeDomain != "":
+		return scheme + "://" + o.tls.acmeDomain
+	case o.proxied:
+		return ""
+	}
+	if tcp, ok := listening.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return ""
+	}
+	return scheme + "://" + listening.String()
 }

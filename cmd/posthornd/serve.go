@@ -124,7 +124,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		Blobs: blobs, Limits: o.limits.Limits, Metrics: watch.counts, Log: log,
 	})
 	watch.follow(srv, kept)
-	closeDesk, err := openDesk(o.data, newDesk(srv, o.store.name(), log))
+	closeDesk, err := openDesk(srv, o.store.name(), o, listener, log)
 	if err != nil {
 		return err
 	}

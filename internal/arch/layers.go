@@ -32,6 +32,7 @@ var layers = []layer{
 	{"account", ground, "the server verifies rosters and bundles with it, so it may not know a session"},
 	{"pq3", over(ground, "account"), "the protocol core stands alone: no transport, no storage, no content"},
 	{"content", ground, "what a message says does not depend on how it was sealed"},
+	{"invite", ground, "a link is text; both ends and both programs read it"},
 	{"attachment", ground, "a sealed file knows no message and no server"},
 
 	// 2: the contract between client and server
@@ -43,15 +44,15 @@ var layers = []layer{
 	{"server/metrics", []string{"server/store"}, "counters know no service, and nobody by name"},
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
-	{"server/...", over(ground, "internal/clock", "account", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
+	{"server/...", over(ground, "internal/clock", "account", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
-	{"client/transport", over(ground, "account", "api/..."), "the network half of the engine knows envelopes only"},
-	{"client/...", over(ground, "internal/clock", "account", "pq3", "content", "attachment", "api/...", "client/..."), "the engine meets the server in api only"},
+	{"client/transport", over(ground, "account", "invite", "api/..."), "the network half of the engine knows envelopes only"},
+	{"client/...", over(ground, "internal/clock", "account", "invite", "pq3", "content", "attachment", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// 4: wiring
-	{"cmd/posthornd", over(ground, "internal/clock", "account", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
-	{"cmd/posthorn", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/..."), "a client binary carries no server"},
-	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
+	{"cmd/posthornd", over(ground, "internal/clock", "account", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
+	{"cmd/posthorn", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/..."), "a client binary carries no server"},
+	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
 }
 

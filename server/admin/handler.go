@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/server"
 )
 
@@ -24,12 +25,20 @@ type Desk struct {
 type About struct {
 	Version string // of the program
 	Store   string // what it keeps its data in: "pebble" or "postgres"
+	// Address is by which people reach the server; empty: it does not know.
+	Address string
+	// Pin is by what clients know the server's own certificate; nil: they need
+	// not know it.
+	Pin *invite.Fingerprint
 }
 
 // NewDesk makes the commands of a server. Handle adds more.
 func NewDesk(srv *server.Server, about About, log *slog.Logger) *Desk {
 	d := &Desk{srv: srv, about: about, log: log, mux: http.NewServeMux()}
 	d.Handle("GET /status", d.status)
+	d.Handle("GET /invites", d.listInvites)
+	d.Handle("POST /invites", d.createInvite)
+	d.Handle("DELETE /invites/{id}", d.revokeInvite)
 	return d
 }
 

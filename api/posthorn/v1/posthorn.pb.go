@@ -349,6 +349,7 @@ type RegisterRequest struct {
 	Statement     []byte                 `protobuf:"bytes,2,opt,name=statement,proto3" json:"statement,omitempty"` // roster statement 0
 	Bundle        []byte                 `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`       // the first device's prekey bundle
 	Proof         *Proof                 `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`         // by the device that statement 0 adds
+	Invite        string                 `protobuf:"bytes,5,opt,name=invite,proto3" json:"invite,omitempty"`       // the token of an invite link, or empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +410,13 @@ func (x *RegisterRequest) GetProof() *Proof {
 		return x.Proof
 	}
 	return nil
+}
+
+func (x *RegisterRequest) GetInvite() string {
+	if x != nil {
+		return x.Invite
+	}
+	return ""
 }
 
 type RegisterResponse struct {
@@ -1698,12 +1706,13 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x14AuthenticateResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\x04R\texpiresAt\"\x85\x01\n" +
+	"expires_at\x18\x02 \x01(\x04R\texpiresAt\"\x9d\x01\n" +
 	"\x0fRegisterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstatement\x18\x02 \x01(\fR\tstatement\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\fR\x06bundle\x12(\n" +
-	"\x05proof\x18\x04 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\"G\n" +
+	"\x05proof\x18\x04 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\x12\x16\n" +
+	"\x06invite\x18\x05 \x01(\tR\x06invite\"G\n" +
 	"\x10RegisterResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
