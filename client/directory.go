@@ -273,6 +273,8 @@ func remote(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, transport.ErrCertificate), errors.Is(err, transport.ErrClassical):
 		return err
+	case errors.Is(err, transport.ErrDenied) && errors.Is(denied(err), ErrAccountDisabled):
+		return fmt.Errorf("%w (%w)", ErrAccountDisabled, err)
 	default:
 		return fmt.Errorf("%w (%w)", ErrServer, err)
 	}

@@ -24,6 +24,7 @@ import (
 // bounds, the caller's token, rate limits, and a net under panics.
 type access struct {
 	tokens  *tokens
+	live    *live
 	options Options
 	log     *slog.Logger
 
@@ -36,7 +37,7 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 	l := options.Limits
 	lookups := newLimiter(l.Lookups)
 	return &access{
-		tokens: t, options: options, log: log,
+		tokens: t, live: newLive(t), options: options, log: log,
 		byAddress: map[string]*limiter{
 			posthornv1connect.AuthServiceGetChallengeProcedure:  newLimiter(l.Challenges),
 			posthornv1connect.AuthServiceAuthenticateProcedure:  newLimiter(l.Challenges),
@@ -162,7 +163,7 @@ func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 			defer cancel()
 			return next(bounded, spec, stream)
 		}
-		return next(ctx, spec, stream)
+		return a.stream(ctx, spec, stream, next)
 	}
 }
 
@@ -180,6 +181,17 @@ func (a *access) count(spec connect.Spec, err error, took time.Duration) {
 	if check, ok := errors.AsType[*reject.Error](err); ok {
 		a.options.Metrics.Refused(check.Check)
 	}
+}
+
+// stream runs a call that has no end of its own until its device is shut out.
+func (a *access) stream(ctx context.Context, spec connect.Spec, stream connect.ServerStream, next connect.ServerFunc) error {
+	ctx, over := a.live.track(ctx, callerOf(ctx).box)
+	defer over()
+	err := next(ctx, spec, stream)
+	if errors.Is(context.Cause(ctx), errShutOut) {
+		return accountDisabled()
+	}
+	return err
 }
 
 // admit lets the three procedures of a login through by address, and all

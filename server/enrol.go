@@ -48,6 +48,8 @@ func (s *directoryService) enrol(ctx context.Context, a applicant, now time.Time
 func (s *directoryService) vacant(ctx context.Context, a applicant) error {
 	holder, _, err := s.accountByName(ctx, a.name)
 	switch {
+	case errors.Is(err, errDeleted):
+		return nameTaken() // for good, see Server.Delete
 	case errors.Is(err, store.ErrNotFound):
 		return nil
 	case err != nil:
@@ -67,6 +69,9 @@ func (s *directoryService) invited(ctx context.Context, a applicant, now time.Ti
 	present, _, err := s.account(ctx, a.Account)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return storageFailed(err)
+	}
+	if errors.Is(err, errDeleted) {
+		return accountDisabled()
 	}
 	if err == nil {
 		holder, _, err := s.accountByName(ctx, present.name)
@@ -97,6 +102,8 @@ func (s *directoryService) claimAccount(ctx context.Context, a applicant) error 
 				return accountExists()
 			}
 			record.statements = present.statements
+		} else if errors.Is(err, errDeleted) {
+			return accountDisabled()
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return storageFailed(err)
 		}
@@ -136,6 +143,9 @@ func (s *directoryService) openMailbox(ctx context.Context, a applicant, now tim
 		}
 		return present.box, stored(err)
 	}
+	if errors.Is(err, errDeleted) {
+		return store.Box{}, accountDisabled()
+	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return store.Box{}, storageFailed(err)
 	}
@@ -146,6 +156,9 @@ func (s *directoryService) openMailbox(ctx context.Context, a applicant, now tim
 	}
 	_, err = s.store.CAS(ctx, deviceKey(a.Account, a.Device.ID), 0, r.marshal())
 	if errors.Is(err, store.ErrVersion) {
+		if err := s.store.Drop(ctx, r.box); err != nil {
+			return store.Box{}, storageFailed(err)
+		}
 		return s.openMailbox(ctx, a, now)
 	}
 	return r.box, stored(err)

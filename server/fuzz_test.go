@@ -108,6 +108,7 @@ func drawRecords(s *decodertest.Source) (accountRecord, deviceRecord) {
 func drawLogins(s *decodertest.Source) (r loginRecord) {
 	s.Fill(r.who.account[:])
 	s.Fill(r.who.device[:])
+	r.closed = s.Bool()
 	for range s.Below(maxTokens) {
 		t := timedHash{ends: s.U64()}
 		s.Fill(t.hash[:])
@@ -127,6 +128,7 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "account", accountRecord{"alice", [][]byte{{1, 2}, {}}}.marshal())
 	decodertest.Seed(f, "device", deviceRecord{box: store.Box{1}, lastSeen: 5, bundle: []byte{1}}.marshal())
 	decodertest.Seed(f, "logins", loginRecord{who: caller{account: account.ID{1}}, tokens: []timedHash{{ends: 7}}, spent: []timedID{{ends: 8}}}.marshal())
+	decodertest.Seed(f, "logins-closed", loginRecord{closed: true}.marshal())
 	decodertest.Seed(f, "keys", sharedKeys{made: 5}.marshal())
 	decodertest.Seed(f, "invite", inviteRecord{created: 5, expires: 6}.marshal())
 	decodertest.Seed(f, "invite-used", inviteRecord{state: inviteUsed, account: account.ID{1}}.marshal())

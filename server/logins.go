@@ -14,7 +14,7 @@ import (
 
 // The store has one record of logins for each mailbox, which every node reads:
 //
-//	login/BOX    account[48] ‖ device[32] ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge
+//	login/BOX    account[48] ‖ device[32] ‖ u8 closed ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge
 //	token        u64 ends (ms) ‖ SHA-256 of the token's text
 //	challenge    u64 ends (ms) ‖ the first 16 bytes of a spent challenge
 //
@@ -39,6 +39,7 @@ const (
 // loginRecord is what the store has of one device's logins.
 type loginRecord struct {
 	who    caller // its box is the key of the record
+	closed bool   // the operator has shut the device out
 	tokens []timedHash
 	spent  []timedID
 }
@@ -57,6 +58,11 @@ type (
 
 func (r loginRecord) marshal() []byte {
 	b := append(append([]byte(nil), r.who.account[:]...), r.who.device[:]...)
+	if r.closed {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.tokens)))
 	for _, t := range r.tokens {
 		b = append(binary.BigEndian.AppendUint64(b, t.ends), t.hash[:]...)
@@ -72,6 +78,8 @@ func parseLoginRecord(b []byte) (r loginRecord, err error) {
 	reader := codec.NewReader(b)
 	reader.Copy(r.who.account[:])
 	reader.Copy(r.who.device[:])
+	closed := reader.U8()
+	r.closed = closed == 1
 	for n := reader.U16(); n > 0 && !reader.Failed(); n-- {
 		t := timedHash{ends: reader.U64()}
 		reader.Copy(t.hash[:])
@@ -82,7 +90,7 @@ func parseLoginRecord(b []byte) (r loginRecord, err error) {
 		reader.Copy(s.id[:])
 		r.spent = append(r.spent, s)
 	}
-	if !reader.Done() {
+	if !reader.Done() || closed > 1 {
 		return loginRecord{}, errRecord
 	}
 	return r, nil
@@ -99,10 +107,16 @@ var (
 	errSpent = errors.New("server: challenge spent")
 	// errTooManyLogins: the device logs in faster than its record forgets.
 	errTooManyLogins = errors.New("server: too many logins of one device")
+	// errClosed: the operator has shut the device out.
+	errClosed = errors.New("server: device shut out")
 )
 
-// admit spends a challenge and adds a token. errSpent, errTooManyLogins.
+// admit spends a challenge and adds a token. errSpent, errTooManyLogins,
+// errClosed.
 func (r *loginRecord) admit(challenge []byte, token timedHash, now time.Time) error {
+	if r.closed {
+		return errClosed
+	}
 	r.forgetEnded(now)
 	s := timedID{ends: uint64(challengeEnds(challenge).UnixMilli())}
 	copy(s.id[:], challenge)

@@ -20,7 +20,8 @@ import (
 //	account/ACCOUNT           v16(name) ‖ u16 count ‖ count × v32(statement)
 //	device/ACCOUNT/DEVICE     box[16] ‖ u64 last seen (ms) ‖ v32(bundle)
 //
-// A name belongs to an account when both records name each other. enrol.go says
+// An account that was deleted has no statements, and its devices' records are
+// empty. A name belongs to an account when both records name each other. enrol.go says
 // in which order they are written.
 
 func nameKey(name account.Name) string { return "name/" + string(name) }
@@ -121,18 +122,23 @@ func (d *directory) accountByName(ctx context.Context, name account.Name) (id ac
 		return id, r, errRecord
 	}
 	r, _, err = d.account(ctx, id)
-	if err == nil && r.name != name {
+	if (err == nil || errors.Is(err, errDeleted)) && r.name != name {
 		err = store.ErrNotFound
 	}
 	return id, r, err
 }
 
+// account reads the record of an account. errDeleted, with the name, for the
+// marker of one that was deleted.
 func (d *directory) account(ctx context.Context, id account.ID) (accountRecord, uint64, error) {
 	value, version, err := d.store.Get(ctx, accountKey(id))
 	if err != nil {
 		return accountRecord{}, 0, err
 	}
 	r, err := parseAccountRecord(value)
+	if err == nil && len(r.statements) == 0 {
+		err = errDeleted
+	}
 	return r, version, err
 }
 
@@ -187,6 +193,9 @@ func (d *directory) device(ctx context.Context, id account.ID, device account.De
 	value, version, err := d.store.Get(ctx, deviceKey(id, device))
 	if err != nil {
 		return deviceRecord{}, 0, err
+	}
+	if len(value) == 0 {
+		return deviceRecord{}, 0, errDeleted
 	}
 	r, err := parseDeviceRecord(value)
 	return r, version, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -159,11 +160,9 @@ func (srv *Server) Handler() http.Handler { return srv.http.Handler }
 // streams are told, calls in progress finish. It closes the listener.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	background, end := context.WithCancel(ctx)
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		srv.sweep(background)
-	}()
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { srv.sweep(background) })
+	upkeep.Go(func() { srv.access.live.watch(background, srv.store) })
 	failed := make(chan error, 1)
 	go func() { failed <- srv.accept(srv.bound(l)) }()
 	srv.log.Info("serving")
@@ -175,7 +174,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 		<-failed
 	}
 	end()
-	<-swept
+	upkeep.Wait()
 	srv.log.Info("stopped")
 	return err
 }

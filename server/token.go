@@ -58,6 +58,7 @@ type tokens struct {
 	mu      sync.Mutex
 	known   map[[32]byte]grant // verified lately, by hash
 	pruneAt int                // how many of them to have before some are forgotten
+	shutOut map[store.Box]bool // devices that were shut out at this node
 }
 
 type grant struct {
@@ -67,7 +68,7 @@ type grant struct {
 }
 
 func newTokens(s store.Store, keys *keyring) *tokens {
-	return &tokens{store: s, keys: keys, known: map[[32]byte]grant{}, pruneAt: roomyTokens}
+	return &tokens{store: s, keys: keys, known: map[[32]byte]grant{}, pruneAt: roomyTokens, shutOut: map[store.Box]bool{}}
 }
 
 // issue spends the challenge that a device has answered and makes a token for
@@ -151,10 +152,38 @@ func (t *tokens) forget(hash [32]byte) {
 	delete(t.known, hash)
 }
 
+// shut forgets the tokens of a device and remembers no more of them.
+func (t *tokens) shut(box store.Box) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shutOut[box] = true
+	for hash, g := range t.known {
+		if g.caller.box == box {
+			delete(t.known, hash)
+		}
+	}
+}
+
+// reopen takes shut back.
+func (t *tokens) reopen(box store.Box) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.shutOut, box)
+}
+
+func (t *tokens) isShut(box store.Box) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shutOut[box]
+}
+
 // remember keeps a verified token for as long as it is trusted, at least.
 func (t *tokens) remember(hash [32]byte, g grant, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.shutOut[g.caller.box] {
+		return
+	}
 	if len(t.known) >= t.pruneAt {
 		for h, old := range t.known {
 			if !now.Before(old.trusted) {
@@ -171,6 +200,8 @@ func notIssued(err error) error {
 	switch {
 	case errors.Is(err, errSpent):
 		return badProof()
+	case errors.Is(err, errClosed):
+		return accountDisabled()
 	case errors.Is(err, errTooManyLogins):
 		return refusal{
 			code: connect.CodeResourceExhausted, reason: api.ReasonRateLimited, text: "this device logs in too often; it was not logged in",

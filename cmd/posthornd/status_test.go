@@ -82,7 +82,7 @@ func TestCommandsWithoutAServer(t *testing.T) {
 	data := t.TempDir()
 	start(t, data).end()
 	leaveSocket(t, data) // as a server that was killed does
-	for _, args := range [][]string{{"status"}, {"invite", "create"}, {"invite", "list"}, {"invite", "revoke", "00"}} {
+	for _, args := range [][]string{{"status"}, {"invite", "create"}, {"invite", "list"}, {"invite", "revoke", "00"}, {"user", "list"}, {"user", "disable", "alice"}, {"user", "enable", "alice"}, {"user", "delete", "alice"}} {
 		code, out, complaint := command(t, append(args, "--data", data)...)
 		if code != exitServer || out != "" || !strings.Contains(complaint, "no posthornd runs on this folder") || !strings.Contains(complaint, "posthornd serve") {
 			t.Errorf("%v: exit %d, %q, %q", args, code, out, complaint)

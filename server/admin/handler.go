@@ -36,6 +36,10 @@ type About struct {
 func NewDesk(srv *server.Server, about About, log *slog.Logger) *Desk {
 	d := &Desk{srv: srv, about: about, log: log, mux: http.NewServeMux()}
 	d.Handle("GET /status", d.status)
+	d.Handle("GET /users", d.listUsers)
+	d.Handle("POST /users/{name}/disable", d.changeUser(srv.Disable))
+	d.Handle("POST /users/{name}/enable", d.changeUser(srv.Enable))
+	d.Handle("DELETE /users/{name}", d.changeUser(srv.Delete))
 	d.Handle("GET /invites", d.listInvites)
 	d.Handle("POST /invites", d.createInvite)
 	d.Handle("DELETE /invites/{id}", d.revokeInvite)

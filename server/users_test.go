@@ -1,0 +1,233 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"connectrpc.com/connect/v2"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/server/store"
+	"github.com/posthorn/posthorn/server/store/memory"
+)
+
+// users lists everybody, by name.
+func (o *office) users() map[account.Name]User {
+	o.t.Helper()
+	all := map[account.Name]User{}
+	for after := ""; ; {
+		page, next, err := o.srv.Users(o.t.Context(), after)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		for _, u := range page {
+			all[u.Name] = u
+		}
+		if after = next; next == "" {
+			return all
+		}
+	}
+}
+
+func TestUsersAreListed(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		o := openOver(t, s, Options{OpenRegistration: true})
+		alice, bob := o.join("alice"), o.join("bob")
+		for i := range 5 {
+			alice.sendAll(envelope(bob, fmt.Sprint(i)))
+		}
+		bob.ack(2)
+		got := o.users()
+		want := User{Name: "bob", Account: bob.party.Account, Devices: 1, Queued: 3}
+		if len(got) != 2 || got["bob"] != want || got["alice"].Queued != 0 || got["alice"].Account != alice.party.Account {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestUsersAreListedInPages(t *testing.T) {
+	o := open(t)
+	alice := o.join("alice")
+	// Accounts whose registration was never finished fill pages and are not listed.
+	for i := range usersPage + 5 {
+		id := account.ID{byte(i), byte(i >> 8)}
+		if _, err := o.store.CAS(t.Context(), accountKey(id), 0, accountRecord{"alice", [][]byte{alice.statement}}.marshal()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := o.users(); len(got) != 1 || got["alice"].Devices != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// shutOutOf checks that a person can do nothing any more.
+func (p *person) shutOutOf(reason string, code connect.Code) {
+	p.t.Helper()
+	_, err := p.line.mailbox.Ack(bearer(p.t, p.token), &posthornv1.AckRequest{Seq: 1})
+	wantRefusal(p.t, err, connect.CodeUnauthenticated, api.ReasonNoToken)
+	wantRefusal(p.t, p.login(), code, reason)
+}
+
+// TestV155DisabledAccount: tokens, streams and logins end at once; what others
+// send is kept; enabling brings all back.
+func TestV155DisabledAccount(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		o := openOver(t, s, Options{OpenRegistration: true})
+		alice, bob := o.join("alice"), o.join("bob")
+		token := bob.token
+		ear := bob.listen()
+		ear.catchUp()
+		for range 2 { // the second time finishes what was interrupted
+			if err := o.srv.Disable(t.Context(), "bob"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := ear.stream.Receive()
+		wantRefusal(t, err, connect.CodePermissionDenied, api.ReasonAccountDisabled)
+		bob.shutOutOf(api.ReasonAccountDisabled, connect.CodePermissionDenied)
+		wantRefusal(t, bob.register(), connect.CodePermissionDenied, api.ReasonAccountDisabled)
+		if u := o.users()["bob"]; !u.Disabled {
+			t.Errorf("listed as %+v", u)
+		}
+		alice.sendAll(envelope(bob, "kept"))
+		if _, err := alice.line.directory.GetAccount(bearer(t, alice.token), byName("bob")); err != nil {
+			t.Errorf("looking it up: %v", err)
+		}
+		if err := o.srv.Enable(t.Context(), "bob"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bob.line.mailbox.Ack(bearer(t, token), &posthornv1.AckRequest{}); err == nil {
+			t.Error("a token from before works again")
+		}
+		if err := bob.login(); err != nil {
+			t.Fatal(err)
+		}
+		if got := bob.fetch(); len(got) != 1 || string(got[0].GetPayload()) != "kept" {
+			t.Errorf("fetched %v", got)
+		}
+	})
+}
+
+// A server that has just started, and one beside it, know who is disabled.
+func TestDisabledAtAnotherNode(t *testing.T) {
+	s := memory.New()
+	one, two := openOver(t, s, Options{OpenRegistration: true}), openOver(t, s, Options{OpenRegistration: true})
+	bob := one.join("bob")
+	if err := two.srv.Disable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	wantRefusal(t, bob.login(), connect.CodePermissionDenied, api.ReasonAccountDisabled)
+	ctx, over := one.srv.access.live.track(t.Context(), one.boxOf(bob))
+	defer over()
+	one.srv.access.live.compare(t.Context(), s)
+	if ctx.Err() == nil {
+		t.Error("a stream at the other node goes on")
+	}
+}
+
+func (o *office) boxOf(p *person) store.Box {
+	o.t.Helper()
+	r, _, err := o.srv.auth.directory.device(o.t.Context(), p.party.Account, p.party.Device.ID)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return r.box
+}
+
+func TestDeletedAccount(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		o := openOver(t, s, Options{OpenRegistration: true})
+		alice, bob := o.join("alice"), o.join("bob")
+		alice.sendAll(envelope(bob, "never read"))
+		box := o.boxOf(bob)
+		ear := bob.listen()
+		ear.catchUp()
+		for range 2 {
+			if err := o.srv.Delete(t.Context(), "bob"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := ear.stream.Receive()
+		wantRefusal(t, err, connect.CodePermissionDenied, api.ReasonAccountDisabled)
+		bob.shutOutOf(api.ReasonBadProof, connect.CodeUnauthenticated)
+		if _, _, err := s.Read(t.Context(), box, 0, 1, 1); !errors.Is(err, store.ErrGone) {
+			t.Errorf("the mailbox: %v", err)
+		}
+		if got := o.users(); len(got) != 1 {
+			t.Errorf("listed: %+v", got)
+		}
+		_, err = alice.line.directory.GetAccount(bearer(t, alice.token), byName("bob"))
+		wantRefusal(t, err, connect.CodeNotFound, api.ReasonUnknownAccount)
+		_, err = alice.line.directory.GetAccount(bearer(t, alice.token), byID(bob.party.Account[:]))
+		wantRefusal(t, err, connect.CodeNotFound, api.ReasonUnknownAccount)
+		statuses, err := alice.send(envelope(bob, "to nobody"))
+		if err != nil || statuses[0] == posthornv1.SendStatus_SEND_STATUS_ACCEPTED {
+			t.Errorf("sending: %v, %v", statuses, err)
+		}
+		wantRefusal(t, o.newPerson("bob").register(), connect.CodeAlreadyExists, api.ReasonNameTaken)
+		wantRefusal(t, bob.register(), connect.CodeAlreadyExists, api.ReasonNameTaken)
+		bob.name = "robert"
+		wantRefusal(t, bob.register(), connect.CodePermissionDenied, api.ReasonAccountDisabled)
+		for _, e := range o.records() {
+			if err := CheckRecord(e.Key, e.Val); err != nil {
+				t.Errorf("what is left: %v", err)
+			}
+		}
+	})
+}
+
+func (o *office) records() []store.Entry {
+	o.t.Helper()
+	all, err := o.store.Scan(o.t.Context(), "", "", 1000)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return all
+}
+
+// A deletion stops after each of its writes in turn. From the first on the
+// account is shut out, and the same command finishes it.
+func TestAnInterruptedDeletionIsFinished(t *testing.T) {
+	for writes := range 4 {
+		failing := &failing{Store: memory.New(), writes: 1 << 30}
+		o := openOver(t, failing, Options{OpenRegistration: true})
+		bob := o.join("bob")
+		failing.set(writes)
+		err := o.srv.Delete(t.Context(), "bob")
+		failing.set(1 << 30)
+		if (err == nil) != (writes == 3) {
+			t.Fatalf("with %d writes: %v", writes, err)
+		}
+		if writes > 0 {
+			if err := bob.login(); err == nil {
+				t.Errorf("after %d writes bob logs in", writes)
+			}
+		}
+		if err := o.srv.Delete(t.Context(), "bob"); err != nil {
+			t.Errorf("after %d writes, again: %v", writes, err)
+		}
+		if got := o.users(); len(got) != 0 {
+			t.Errorf("after %d writes, finished: %+v", writes, got)
+		}
+		if counted, err := o.store.Stats(t.Context()); err != nil || counted.Mailboxes != 0 {
+			t.Errorf("after %d writes, finished: %+v, %v", writes, counted, err)
+		}
+		wantRefusal(t, o.newPerson("bob").register(), connect.CodeAlreadyExists, api.ReasonNameTaken)
+	}
+}
+
+func TestNobodyToDisable(t *testing.T) {
+	o := open(t)
+	for name, do := range map[string]func() error{
+		"disable": func() error { return o.srv.Disable(t.Context(), "nobody") },
+		"enable":  func() error { return o.srv.Enable(t.Context(), "nobody") },
+		"delete":  func() error { return o.srv.Delete(t.Context(), "nobody") },
+	} {
+		if err := do(); !errors.Is(err, ErrNoUser) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
