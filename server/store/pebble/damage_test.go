@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,14 @@ import (
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
-// rounds is how often a test damages a store in each of its two states.
-const rounds = 400
+// rounds is how often a test damages a store in each of its two states: a
+// thousand times in all, and a tenth of that in the short form.
+func rounds() int {
+	if testing.Short() {
+		return 50
+	}
+	return 500
+}
 
 // writeContent is what damaged stores held: boxes of envelopes and a few values.
 func writeContent(t *testing.T, s store.Store) {
@@ -101,18 +108,29 @@ func damageAll(t *testing.T, image *vfs.MemFS, damage damaging) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 5))
-	noticed := 0
-	for range rounds {
+	noticed, kinds := 0, map[string]int{}
+	for range rounds() {
 		fs := image.CrashClone(vfs.CrashCloneCfg{})
 		where, torn := damage(t, fs, rng)
+		kinds[kindOfFile(where)]++
 		if judge(t, fs, where, torn) {
 			noticed++
 		}
 	}
-	t.Logf("%d of %d were noticed, the others hit bytes that nothing depends on", noticed, rounds)
+	t.Logf("%d of %d were noticed, the others hit bytes that nothing depends on; files hit: %v", noticed, rounds(), kinds)
 	if noticed == 0 {
 		t.Error("no damage was noticed")
 	}
+}
+
+// kindOfFile is the sort of file that was damaged: a log, a table, a manifest.
+func kindOfFile(where string) string {
+	name, _, _ := strings.Cut(path.Base(where), " ")
+	if ext := path.Ext(name); ext != "" {
+		return ext
+	}
+	kind, _, _ := strings.Cut(name, "-")
+	return kind
 }
 
 // judge checks and opens a damaged store, and reports whether it noticed.
