@@ -29,6 +29,7 @@ type shift struct {
 	once    bool   // end when caught up
 	settled uint64 // everything up to here is stored or refused for good
 	acked   uint64 // the server knows that
+	expired uint64 // told to the owner; the server is to know
 	stuck   bool   // a delivery stays on the server: acknowledge nothing more
 	answer  <-chan time.Time
 }
@@ -127,6 +128,7 @@ func (s *shift) take(ctx context.Context, next step) (done bool, err error) {
 	if err := c.tellExpired(ctx, next.batch.Expired); err != nil {
 		return false, err
 	}
+	s.expired += next.batch.Expired
 	err = s.receive(ctx, next.batch.Deliveries)
 	if acked := s.acknowledge(ctx); err == nil {
 		err = acked
@@ -166,13 +168,13 @@ func (s *shift) receive(ctx context.Context, deliveries []transport.Delivery) er
 
 // acknowledge tells the server up to where it may forget.
 func (s *shift) acknowledge(ctx context.Context) error {
-	if s.settled <= s.acked {
+	if s.settled <= s.acked && s.expired == 0 {
 		return nil
 	}
-	if err := s.client.server.Ack(ctx, s.settled); err != nil {
+	if err := s.client.server.Ack(ctx, s.settled, s.expired); err != nil {
 		return remote(err)
 	}
-	s.acked = s.settled
+	s.acked, s.expired = s.settled, 0
 	return nil
 }
 

@@ -35,7 +35,7 @@ type deliverer struct {
 // the device may stay silent.
 func (d *deliverer) begin() (err error) {
 	_ = d.connection.SetReadDeadline(time.Time{})
-	if d.expired, err = d.service.store.TakeExpired(d.ctx, d.box); err != nil {
+	if d.expired, err = d.service.store.Expired(d.ctx, d.box); err != nil {
 		return storageFailed(err)
 	}
 	waiting, head, err := d.service.store.Read(d.ctx, d.box, 0, 1, 1)

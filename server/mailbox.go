@@ -128,13 +128,19 @@ func delivery(m store.Msg) (*posthornv1.Delivery, error) {
 	}, nil
 }
 
-// Ack releases everything up to a sequence number.
+// Ack releases everything up to a sequence number, and stops telling the device
+// of expired envelopes that it has noted.
 func (s *mailboxService) Ack(ctx context.Context, request *posthornv1.AckRequest) (*posthornv1.AckResponse, error) {
 	box := callerOf(ctx).box
 	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: box, Seq: request.GetSeq()}}); err != nil {
 		return nil, storageFailed(err)
 	}
 	s.metrics.Acked(s.ledger.ack(box, request.GetSeq()))
+	if noted := request.GetExpired(); noted > 0 {
+		if err := s.store.ClearExpired(ctx, box, noted); err != nil {
+			return nil, storageFailed(err)
+		}
+	}
 	return &posthornv1.AckResponse{}, nil
 }
 

@@ -101,7 +101,7 @@ func (r *receiver) acknowledge(ctx context.Context, stored <-chan struct{}) erro
 		case <-time.After(ackEvery):
 		}
 		head := r.mailbox.seen()
-		err := r.mailbox.device.client.Ack(ctx, head)
+		err := r.mailbox.device.client.Ack(ctx, head, 0)
 		if ctx.Err() != nil {
 			return nil
 		}

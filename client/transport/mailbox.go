@@ -50,7 +50,7 @@ type Delivery struct {
 type Batch struct {
 	Deliveries []Delivery
 	CaughtUp   bool   // everything stored when the stream began has been seen
-	Expired    uint64 // envelopes that aged out unread since the last stream
+	Expired    uint64 // envelopes that aged out unread and are not noted yet
 }
 
 // Send appends envelopes to their mailboxes and says what became of each, in
@@ -92,9 +92,10 @@ func outcomeOf(status posthornv1.SendStatus) Outcome {
 }
 
 // Ack says that everything up to seq is stored here, or refused for good. The
-// server may then delete it.
-func (c *Client) Ack(ctx context.Context, seq uint64) error {
-	_, err := authorized(ctx, c, c.mailbox.Ack, &posthornv1.AckRequest{Seq: seq})
+// server may then delete it. The server tells of the expired envelopes in each
+// stream until an ack has said how many of them are noted.
+func (c *Client) Ack(ctx context.Context, seq, expired uint64) error {
+	_, err := authorized(ctx, c, c.mailbox.Ack, &posthornv1.AckRequest{Seq: seq, Expired: expired})
 	return err
 }
 

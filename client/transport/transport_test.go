@@ -160,7 +160,7 @@ func everyCall(ctx context.Context, t *testing.T, c *transport.Client, d device)
 	if err := stream.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	if err := c.Ack(ctx, got[0].Seq); err != nil {
+	if err := c.Ack(ctx, got[0].Seq, 0); err != nil {
 		t.Fatal(err)
 	}
 	if stream, err = c.Receive(ctx); err != nil {

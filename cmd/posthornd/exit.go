@@ -59,6 +59,7 @@ var verdicts = []struct {
 	{syscall.EADDRINUSE, "another program has the port; choose one with --listen, or 0 for a free one"},
 	{syscall.EACCES, "check who owns the folder and the port"},
 	{syscall.ENOSPC, "make room on the disk"},
+	{syscall.EIO, "the disk does not do what it is asked to; replace it, and restore a backup if 'posthornd check' finds damage"},
 	{syscall.EROFS, "name a folder with --data that can be written"},
 }
 

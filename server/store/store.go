@@ -8,7 +8,7 @@
 //  1. Order. Sequence numbers are per mailbox, start at 1, have no gaps and
 //     follow commit order. A reader that has seen n never meets a smaller
 //     number later, and n never names another envelope, even after a crash.
-//  2. Durability. Append, Create, Drop, CAS, Put, Take and TakeExpired return
+//  2. Durability. Append, Create, Drop, CAS, Put, Take and ClearExpired return
 //     nil only when their effect survives a power cut. Any error from them,
 //     one in an Appended excepted, means that the outcome is unknown: the
 //     caller asks again with the same ids.
@@ -184,10 +184,13 @@ type Store interface {
 	// for its clock.
 	Sweep(ctx context.Context, olderThan time.Time, budget int) (expired int, done bool, err error)
 
-	// TakeExpired returns how many envelopes of the mailbox have expired
-	// unread since it was last asked, and sets that count to zero.
-	// ErrNoBox, ErrGone.
-	TakeExpired(ctx context.Context, box Box) (uint64, error)
+	// Expired returns how many envelopes of the mailbox have expired unread
+	// and are not cleared yet. ErrNoBox, ErrGone.
+	Expired(ctx context.Context, box Box) (uint64, error)
+
+	// ClearExpired takes n, at most all, off the count of Expired: the owner
+	// knows of them. ErrNoBox, ErrGone.
+	ClearExpired(ctx context.Context, box Box, n uint64) error
 
 	// Get returns a directory value and its version, from 1. ErrNotFound.
 	Get(ctx context.Context, key string) (val []byte, ver uint64, err error)

@@ -1071,7 +1071,7 @@ type ReceiveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Deliveries    []*Delivery            `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`              // empty in a keep-alive
 	CaughtUp      bool                   `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"` // everything stored when the stream began has been sent
-	Expired       uint64                 `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`                   // envelopes that aged out unread since the last stream
+	Expired       uint64                 `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`                   // envelopes that aged out unread, until an ack says that they are noted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1129,7 +1129,8 @@ func (x *ReceiveResponse) GetExpired() uint64 {
 
 type AckRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // cumulative
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`         // cumulative; 0 releases nothing
+	Expired       uint64                 `protobuf:"varint,2,opt,name=expired,proto3" json:"expired,omitempty"` // how many expired envelopes the device has noted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1167,6 +1168,13 @@ func (*AckRequest) Descriptor() ([]byte, []int) {
 func (x *AckRequest) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *AckRequest) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
 	}
 	return 0
 }
@@ -1762,10 +1770,11 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"deliveries\x18\x01 \x03(\v2\x15.posthorn.v1.DeliveryR\n" +
 	"deliveries\x12\x1b\n" +
 	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\x12\x18\n" +
-	"\aexpired\x18\x03 \x01(\x04R\aexpired\"\x1e\n" +
+	"\aexpired\x18\x03 \x01(\x04R\aexpired\"8\n" +
 	"\n" +
 	"AckRequest\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\r\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x18\n" +
+	"\aexpired\x18\x02 \x01(\x04R\aexpired\"\r\n" +
 	"\vAckResponse\">\n" +
 	"\x12StartUploadRequest\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x12\n" +

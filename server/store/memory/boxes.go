@@ -99,8 +99,8 @@ func (b *mailbox) expire(olderThan time.Time, budget int) (n int) {
 	return n
 }
 
-// TakeExpired returns and resets the count of expired envelopes.
-func (s *Store) TakeExpired(ctx context.Context, box store.Box) (uint64, error) {
+// Expired returns the count of expired envelopes; see store.Store.
+func (s *Store) Expired(ctx context.Context, box store.Box) (uint64, error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
 	}
@@ -109,9 +109,21 @@ func (s *Store) TakeExpired(ctx context.Context, box store.Box) (uint64, error) 
 	if err != nil {
 		return 0, err
 	}
-	n := b.expired
-	b.expired = 0
-	return n, nil
+	return b.expired, nil
+}
+
+// ClearExpired takes n off the count; see store.Store.
+func (s *Store) ClearExpired(ctx context.Context, box store.Box, n uint64) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	b, err := s.mailbox(box)
+	if err != nil {
+		return err
+	}
+	b.expired -= min(n, b.expired)
+	return nil
 }
 
 // Get returns a directory value; see store.Store.

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -37,7 +38,8 @@ const maxProblems = 100
 // directory value to the caller, whose error counts as damage.
 //
 // What the engine itself cannot read ends the check with ErrCorrupt, beside a
-// report of what was read until then. ErrFormat; fs.ErrNotExist without a store.
+// report of what was read until then. ErrFormat; fs.ErrNotExist without a store,
+// or with one that was cut off while it was made and holds nothing.
 func Check(ctx context.Context, dir string, o Options, value func(key string, val []byte) error) (Report, error) {
 	c := &checker{ctx: ctx, value: value, report: Report{Problems: []string{}}, minutes: map[uint64]uint64{}}
 	s, err := openToRead(dir, o.withDefaults())
@@ -72,11 +74,27 @@ func openToRead(dir string, o Options) (*Store, error) {
 	if err := s.openWith(dir, settings); err != nil {
 		return nil, readError(err)
 	}
-	if s.version, err = s.knownFormat(); err != nil {
-		_ = s.db.Close()
-		return nil, err
+	s.version, err = s.knownFormat()
+	if errors.Is(err, errUnmarked) {
+		err = s.unmarked()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
+}
+
+// unmarked says what a store without a format version is: one whose making a
+// crash has cut off, when it holds nothing, else a damaged one.
+func (s *Store) unmarked() error {
+	empty, err := s.holdsNothing()
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return errUnmarked
+	}
+	return fmt.Errorf("the store holds nothing: it was cut off while it was made, and the next start completes it: %w", fs.ErrNotExist)
 }
 
 // checker is one run of Check.

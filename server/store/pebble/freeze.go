@@ -15,21 +15,17 @@ import (
 // having written anything, so nothing may be retried; and the engine answers
 // most write errors by ending the process, while the contract says that reads
 // go on. A goroutine that waits holds none of the engine's read locks.
-//
-// It is armed once the store is open. Before that, errors pass to the engine,
-// whose Open reports them.
 type freezer struct {
 	vfs.FS
 	stop   func(error) // called with a failure; must set frozen
-	armed  atomic.Bool
 	frozen atomic.Bool
-	lock   io.Closer // the directory lock
+	lock   io.Closer // the directory lock, once there is one
 }
 
-// check passes on a result of the file system, unless it is a failure after
-// arming: then it does not return.
+// check passes on a result of the file system, unless it is a failure: then it
+// does not return.
 func (f *freezer) check(err error) error {
-	if err != nil && f.armed.Load() {
+	if err != nil {
 		f.stop(err)
 		f.gate()
 	}
@@ -38,7 +34,7 @@ func (f *freezer) check(err error) error {
 
 // gate lets a change pass, or holds it for ever.
 func (f *freezer) gate() {
-	if f.armed.Load() && f.frozen.Load() {
+	if f.frozen.Load() {
 		select {}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -34,23 +35,43 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := checkLogs(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("store: not opened: %w", err)
 	}
+	if err := s.openUnlessStopped(dir); err != nil {
+		return nil, fmt.Errorf("store: not opened: %w", err)
+	}
+	go s.runCommitter()
+	go s.runFlusher()
+	return s, nil
+}
+
+// openUnlessStopped opens the engine and what lies in it. A disk that fails
+// meanwhile holds the engine where it is, see freezer, so nobody waits for it.
+func (s *Store) openUnlessStopped(dir string) error {
+	opened := make(chan error, 1)
+	go func() { opened <- s.openAll(dir) }()
+	var err error
+	select {
+	case err = <-opened:
+	case <-s.stopped:
+	}
+	if s.failure() != nil { // damage may also have shown while the engine opened
+		_ = s.freezer.release() // fails when nothing was locked yet
+		return s.failure()
+	}
+	return err
+}
+
+func (s *Store) openAll(dir string) error {
 	if err := s.openEngine(dir); err != nil {
-		return nil, fmt.Errorf("store: not opened: %w", readError(err))
+		return readError(err)
 	}
 	err := s.checkFormat()
 	if err == nil {
 		err = s.loadTally()
 	}
-	if err == nil {
-		err = s.failure() // damage may have shown while the engine opened
+	if err != nil && s.failure() == nil {
+		return errors.Join(err, s.db.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.db.Close())
-	}
-	s.freezer.armed.Store(true)
-	go s.runCommitter()
-	go s.runFlusher()
-	return s, nil
+	return err
 }
 
 func newStore(o Options) *Store {
@@ -68,7 +89,7 @@ func newStore(o Options) *Store {
 		nodes:    make(map[store.Box]string),
 		keys:     make(map[string]*flight),
 	}
-	s.freezer = &freezer{FS: o.FS, stop: s.stop}
+	s.freezer = &freezer{FS: o.FS, stop: s.stop, lock: io.NopCloser(nil)}
 	return s
 }
 
@@ -94,7 +115,10 @@ func (s *Store) openWith(dir string, o *pebble.Options) (err error) {
 	cache := pebble.NewCache(s.opts.Cache)
 	defer cache.Unref() // the engine holds its own reference
 	defer func() {
-		if r := recover(); r != nil {
+		r := recover()
+		if cause, ok := r.(error); ok {
+			err = fmt.Errorf("engine: %w", cause)
+		} else if r != nil {
 			err = fmt.Errorf("engine: %v", r)
 		}
 	}()
@@ -152,8 +176,8 @@ func (l engineLog) Errorf(format string, args ...any) {
 	l.log.Warn("storage engine", "error", fmt.Sprintf(format, args...))
 }
 
-// Fatalf is called where the engine cannot go on. Disk errors never get there
-// once the store is open, the freezer sees to that; before, Open recovers.
+// Fatalf is called where the engine cannot go on. Errors of the disk never get
+// there, the freezer sees to that; from others Open recovers.
 func (engineLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 // checkFormat refuses a store that a newer program wrote, brings an older one
@@ -196,18 +220,27 @@ func (s *Store) knownFormat() (version uint32, err error) {
 
 // markFormat writes the version into an empty store.
 func (s *Store) markFormat() error {
+	empty, err := s.holdsNothing()
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return fmt.Errorf("%w: it holds records but no format version", store.ErrCorrupt)
+	}
+	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint32(nil, formatVersion), pebble.Sync)
+}
+
+// holdsNothing reports whether there is no record at all.
+func (s *Store) holdsNothing() (bool, error) {
 	it, err := s.db.NewIter(nil)
 	if err != nil {
-		return readError(err)
+		return false, readError(err)
 	}
 	defer it.Close()
 	if it.First() {
-		return fmt.Errorf("%w: it holds records but no format version", store.ErrCorrupt)
+		return false, nil
 	}
-	if err := it.Error(); err != nil {
-		return readError(err)
-	}
-	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint32(nil, formatVersion), pebble.Sync)
+	return true, readError(it.Error())
 }
 
 // Close waits for running calls, applies waiting acks and writes everything

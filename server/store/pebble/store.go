@@ -201,20 +201,30 @@ func (s *Store) Drop(ctx context.Context, box store.Box) error {
 	})
 }
 
-// TakeExpired returns and resets the count of expired envelopes.
-func (s *Store) TakeExpired(ctx context.Context, box store.Box) (uint64, error) {
-	var n uint64
-	err := s.commit(ctx, func(t *txn) error {
+// Expired returns the count of expired envelopes; see store.Store.
+func (s *Store) Expired(ctx context.Context, box store.Box) (uint64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, err := s.head(box)
+	if err != nil {
+		return 0, err
+	}
+	return h.expired, ctx.Err()
+}
+
+// ClearExpired takes n off the count; see store.Store.
+func (s *Store) ClearExpired(ctx context.Context, box store.Box, n uint64) error {
+	return s.commit(ctx, func(t *txn) error {
 		h, err := t.head(box)
 		if err != nil || h.expired == 0 {
 			return err
 		}
-		n, h.expired = h.expired, 0
+		h.expired -= min(n, h.expired)
 		t.change(box, h)
 		return nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
 }

@@ -59,8 +59,8 @@ func (s *Store) Drop(ctx context.Context, box store.Box) error {
 	})
 }
 
-// TakeExpired returns and resets the count of expired envelopes.
-func (s *Store) TakeExpired(ctx context.Context, box store.Box) (uint64, error) {
+// Expired returns the count of expired envelopes; see store.Store.
+func (s *Store) Expired(ctx context.Context, box store.Box) (uint64, error) {
 	return call(ctx, s, func(ctx context.Context) (n uint64, err error) {
 		var gone bool
 		err = s.pool.QueryRow(ctx, `SELECT expired, gone FROM posthorn.heads WHERE box = $1`, box[:]).Scan(&n, &gone)
@@ -69,21 +69,30 @@ func (s *Store) TakeExpired(ctx context.Context, box store.Box) (uint64, error) 
 			return 0, store.ErrNoBox
 		case err == nil && gone:
 			return 0, store.ErrGone
-		case err != nil || n == 0:
-			return 0, err
 		}
-		err = s.transaction(ctx, func(tx pgx.Tx) error {
+		return n, err
+	})
+}
+
+// ClearExpired takes n off the count; see store.Store.
+func (s *Store) ClearExpired(ctx context.Context, box store.Box, n uint64) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		return s.transaction(ctx, func(tx pgx.Tx) error {
 			hs, err := lockHeads(ctx, tx, []store.Box{box})
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if hs[box] == nil || hs[box].gone {
+			case hs[box] == nil:
+				return store.ErrNoBox
+			case hs[box].gone:
 				return store.ErrGone
+			case hs[box].expired == 0:
+				return nil
 			}
-			n, hs[box].expired, hs[box].changed = hs[box].expired, 0, true
+			hs[box].expired -= min(n, hs[box].expired)
+			hs[box].changed = true
 			return hs.save(ctx, tx)
 		})
-		return n, err
 	})
 }
 

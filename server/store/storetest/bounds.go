@@ -104,6 +104,7 @@ func boxOfOne(s *suite) {
 var retentionCases = map[string]func(*suite){
 	"only what is older expires":           sweepOlder,
 	"the owner is told once":               toldOnce,
+	"the owner is told until it knows":     toldUntilCleared,
 	"the count survives a reopen":          countSurvives,
 	"a small budget gets through in turns": sweepBudget,
 	"acked envelopes are not counted":      sweepAcked,
@@ -132,12 +133,36 @@ func (s *suite) sweepAll(before time.Time) int {
 	return n
 }
 
-// expired takes the count of a mailbox.
+// expired reads the count of a mailbox and clears it, as its owner does.
 func (s *suite) expired(box store.Box) uint64 {
 	s.Helper()
-	n, err := s.TakeExpired(s.ctx, box)
+	n, err := s.Expired(s.ctx, box)
 	s.ok(err)
+	s.ok(s.ClearExpired(s.ctx, box, n))
 	return n
+}
+
+// Who asks and is cut off before it knows the answer is told again; what
+// expires between the answer and the clearing stays to be told.
+func toldUntilCleared(s *suite) {
+	box := s.box(store.Limits{})
+	s.aged(box, "0h", "1h", "2h")
+	s.sweepAll(noon.Add(time.Minute))
+	for range 2 {
+		if n, err := s.Expired(s.ctx, box); err != nil || n != 1 {
+			s.Errorf("told %d, %v, want 1", n, err)
+		}
+	}
+	s.sweepAll(noon.Add(61 * time.Minute))
+	s.ok(s.ClearExpired(s.ctx, box, 1))
+	s.reopen()
+	if n, err := s.Expired(s.ctx, box); err != nil || n != 1 {
+		s.Errorf("%d left to be told, %v, want 1", n, err)
+	}
+	s.ok(s.ClearExpired(s.ctx, box, 1000))
+	if n, err := s.Expired(s.ctx, box); err != nil || n != 0 {
+		s.Errorf("%d left to be told, %v, want none", n, err)
+	}
 }
 
 func sweepOlder(s *suite) {

@@ -147,8 +147,11 @@ func (s *suite) refusedEverywhere(box store.Box, want error) {
 	if err := s.Attach(s.ctx, box, "node"); !errors.Is(err, want) {
 		s.Errorf("attach: %v, want %v", err, want)
 	}
-	if _, err := s.TakeExpired(s.ctx, box); !errors.Is(err, want) {
+	if _, err := s.Expired(s.ctx, box); !errors.Is(err, want) {
 		s.Errorf("expired: %v, want %v", err, want)
+	}
+	if err := s.ClearExpired(s.ctx, box, 1); !errors.Is(err, want) {
+		s.Errorf("clear expired: %v, want %v", err, want)
 	}
 	if err := s.Ack(s.ctx, []store.BoxSeq{{Box: box, Seq: 1}}); err != nil {
 		s.Errorf("ack: %v, want it passed over", err)

@@ -143,9 +143,11 @@ func (w *walk) stepSweep() (got, want string) {
 
 func (w *walk) stepExpired() (got, want string) {
 	box := w.anyBox()
-	a, aErr := w.TakeExpired(w.ctx, box)
-	b, bErr := w.model.TakeExpired(w.ctx, box)
-	return say("expired", aErr, a), say("expired", bErr, b)
+	a, aErr := w.Expired(w.ctx, box)
+	b, bErr := w.model.Expired(w.ctx, box)
+	part := w.rng.Uint64N(4)
+	aClear, bClear := w.ClearExpired(w.ctx, box, part), w.model.ClearExpired(w.ctx, box, part)
+	return say("expired", aErr, a) + say(" clear", aClear), say("expired", bErr, b) + say(" clear", bClear)
 }
 
 func (w *walk) key() string { return fmt.Sprint("key", w.rng.IntN(4)) }
