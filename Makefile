@@ -47,6 +47,10 @@ compare: ## posthornd beside ejabberd, Prosody and Mosquitto, and its own figure
 explore: ## explore STATES=1000000 states of the real session code
 	GOGC=400 go test ./internal/explorer -run 'TestExplore$$' -count=1 -v -timeout 3h -args -states $(STATES)
 
+.PHONY: faults
+faults: ## kill posthornd at every operation, cut its power, break its disk: all of it
+	go test ./e2e/faults -count=1 -v -timeout 2h -run '^Test[^S]' -args -whole
+
 .PHONY: spin
 spin: ## the mailbox model and its mutants, with Spin
 	formal/run-spin

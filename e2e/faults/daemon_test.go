@@ -1,0 +1,200 @@
+//go:build linux && amd64
+
+package faults
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long anything may take that should be quick.
+const patience = 30 * time.Second
+
+// daemon is a posthornd on a fixed loopback port, in one life after another.
+type daemon struct {
+	t       testing.TB
+	data    string
+	address string
+	env     []string
+	options []string
+	judge   func(operation) verdict // nil: it runs without a tracer
+
+	pid  int
+	died chan struct{} // closed at the end of the present life
+	code int           // of the last life, -1 after a signal
+	logs *bytes.Buffer // of the present life; complete once it has died
+}
+
+func newDaemon(t testing.TB, data string) *daemon {
+	d := &daemon{t: t, data: data, address: freeAddress(t), died: make(chan struct{})}
+	close(d.died)
+	t.Cleanup(d.kill)
+	return d
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (d *daemon) url() string { return "http://" + d.address }
+
+// start begins a life. It returns when the server is ready, or with an error
+// when that life has ended before.
+func (d *daemon) start() error {
+	d.t.Helper()
+	out, write, err := os.Pipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer out.Close()
+	d.died, d.logs, d.code = make(chan struct{}), &bytes.Buffer{}, -1
+	command := append([]string{program, "serve", "--data", d.data, "--listen", d.address, "--open-registration"}, d.options...)
+	if d.judge == nil {
+		d.run(command, write)
+	} else {
+		d.trace(command, write)
+	}
+	_ = write.Close()
+	_ = out.SetReadDeadline(time.Now().Add(patience))
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if want := "posthornd: ready on " + d.url() + "\n"; err != nil || line != want {
+		d.kill()
+		return fmt.Errorf("not ready: %q, %v, exit %d: %s", line, err, d.code, d.logs)
+	}
+	return nil
+}
+
+// run starts a plain process.
+func (d *daemon) run(command []string, stdout *os.File) {
+	d.t.Helper()
+	process := exec.Command(command[0], command[1:]...)
+	process.Env = append(os.Environ(), d.env...)
+	process.Stdout, process.Stderr = stdout, d.logs
+	if err := process.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.pid = process.Process.Pid
+	go func() {
+		_ = process.Wait()
+		d.code = process.ProcessState.ExitCode()
+		close(d.died)
+	}()
+}
+
+// trace starts a process under the tracer.
+func (d *daemon) trace(command []string, stdout *os.File) {
+	d.t.Helper()
+	in, stderr, err := os.Pipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		_, _ = d.logs.ReadFrom(in)
+		_ = in.Close()
+	})
+	r := &tracer{folder: d.data, judge: d.judge}
+	begun := make(chan error, 1)
+	go func() {
+		d.code = r.run(command, []uintptr{0, stdout.Fd(), stderr.Fd()}, func(pid int, err error) {
+			d.pid = pid
+			_ = stderr.Close()
+			begun <- err
+		})
+		reading.Wait()
+		close(d.died)
+	}()
+	if err := <-begun; err != nil {
+		d.t.Fatalf("not traced: %v", err)
+	}
+}
+
+// dead reports whether the present life has ended, waiting a moment for a
+// process that is just dying.
+func (d *daemon) dead() bool {
+	select {
+	case <-d.died:
+		return true
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
+// kill ends the life without a warning.
+func (d *daemon) kill() {
+	select {
+	case <-d.died:
+		return
+	default:
+	}
+	_ = syscall.Kill(d.pid, syscall.SIGKILL)
+	<-d.died
+}
+
+// stop asks the server to end, waits, and returns its exit code.
+func (d *daemon) stop() int {
+	d.t.Helper()
+	select {
+	case <-d.died:
+		return d.code
+	default:
+	}
+	_ = syscall.Kill(d.pid, syscall.SIGTERM)
+	select {
+	case <-d.died:
+	case <-time.After(patience):
+		d.kill()
+		d.t.Error("the server did not stop when it was asked to")
+	}
+	return d.code
+}
+
+// health is the answer to a health check, 0 for none.
+func (d *daemon) health() int {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	answer, err := client.Get(d.url() + "/healthz")
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// check holds the folder of a stopped server against posthornd check. A store
+// that was cut off while it was made is as good as none.
+func (d *daemon) check(when string) {
+	d.t.Helper()
+	out, err := exec.Command(program, "check", "--data", d.data, "--json").Output()
+	if err == nil {
+		return
+	}
+	_, missing := os.Stat(filepath.Join(d.data, "store"))
+	if missing != nil || strings.Contains(stderrOf(err), "no store in this folder") || strings.Contains(stderrOf(err), "cut off while it was made") {
+		return
+	}
+	d.t.Errorf("%s: posthornd check: %v: %s%s", when, err, strings.TrimSpace(string(out)), stderrOf(err))
+}
+
+func stderrOf(err error) string {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return " " + strings.TrimSpace(string(exit.Stderr))
+	}
+	return ""
+}

@@ -1,0 +1,102 @@
+//go:build linux && amd64
+
+package faults
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/pq3"
+)
+
+// device is somebody with one device, and the bundles it publishes in turn.
+type device struct {
+	transport.Device
+	name      account.Name
+	statement []byte
+	bundles   [][]byte
+	line      *transport.Client
+}
+
+// newDevice makes keys; no server knows them yet. They serve in many runs.
+func newDevice(t testing.TB, name account.Name, bundles int) *device {
+	t.Helper()
+	entropy, now := pq3.SystemEntropy(), time.Now()
+	key, _ := account.GenerateSigningKey(entropy.Read)
+	record := &account.Device{Key: key.Public(), Suites: []account.Suite{account.PQ3A}, CreatedAt: uint64(now.UnixMilli())}
+	entropy.Read(record.ID[:])
+	statement, err := account.NewAccount(record, key, record.CreatedAt, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roster, err := account.StartRoster(statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := pq3.NewIdentity(account.Party{Account: roster.ID(), Device: record}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &device{Device: transport.Device{Account: roster.ID(), ID: record.ID, Key: key}, name: name, statement: statement.Marshal()}
+	for i := range bundles {
+		prekey, err := pq3.NewPrekey(me, account.PQ3A, now.Add(time.Duration(i)*time.Second), now.Add(24*time.Hour), entropy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.bundles = append(d.bundles, prekey.Bundle().Marshal())
+	}
+	return d
+}
+
+// connect points the device at a server.
+func (d *device) connect(t testing.TB, url string) {
+	t.Helper()
+	if d.line != nil {
+		d.line.Close()
+	}
+	line, err := transport.New(url, d.Device, transport.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.line = line
+}
+
+// bounded is a context for one step of a run.
+func bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
+
+// envelope is a new message for the device, of so many bytes.
+func (d *device) envelope(size int) transport.Envelope {
+	e := transport.Envelope{Account: d.Account, Device: d.ID, Payload: make([]byte, max(size, 8))}
+	_, _ = rand.Read(e.ID[:])
+	_, _ = rand.Read(e.Payload)
+	binary.BigEndian.PutUint32(e.Payload, uint32(len(e.Payload)))
+	return e
+}
+
+// fetch reads what is stored for the device.
+func (d *device) fetch() (all []transport.Delivery, err error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	stream, err := d.line.Receive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	for {
+		batch, err := stream.Next()
+		if err != nil {
+			return all, err
+		}
+		all = append(all, batch.Deliveries...)
+		if batch.CaughtUp {
+			return all, nil
+		}
+	}
+}
