@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ type daemon struct {
 	options []string
 	judge   func(operation) verdict // nil: it runs without a tracer
 
-	pid  int
+	pid  atomic.Int64  // of the present life
 	died chan struct{} // closed at the end of the present life
 	code int           // of the last life, -1 after a signal
 	logs *bytes.Buffer // of the present life; complete once it has died
@@ -90,9 +91,10 @@ func (d *daemon) run(command []string, stdout *os.File) {
 	if err := process.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	d.pid = process.Process.Pid
+	d.pid.Store(int64(process.Process.Pid))
 	go func() {
 		_ = process.Wait()
+		d.pid.Store(0)
 		d.code = process.ProcessState.ExitCode()
 		close(d.died)
 	}()
@@ -114,7 +116,7 @@ func (d *daemon) trace(command []string, stdout *os.File) {
 	begun := make(chan error, 1)
 	go func() {
 		d.code = r.run(command, []uintptr{0, stdout.Fd(), stderr.Fd()}, func(pid int, err error) {
-			d.pid = pid
+			d.pid.Store(int64(pid))
 			_ = stderr.Close()
 			begun <- err
 		})
@@ -144,8 +146,16 @@ func (d *daemon) kill() {
 		return
 	default:
 	}
-	_ = syscall.Kill(d.pid, syscall.SIGKILL)
+	d.signal(syscall.SIGKILL)
 	<-d.died
+}
+
+// signal sends a signal to the process, if there is one. After SIGSTOP nothing
+// that the kernel does for the process becomes known to it.
+func (d *daemon) signal(s syscall.Signal) {
+	if pid := int(d.pid.Load()); pid != 0 {
+		_ = syscall.Kill(pid, s)
+	}
 }
 
 // stop asks the server to end, waits, and returns its exit code.
@@ -156,7 +166,7 @@ func (d *daemon) stop() int {
 		return d.code
 	default:
 	}
-	_ = syscall.Kill(d.pid, syscall.SIGTERM)
+	d.signal(syscall.SIGTERM)
 	select {
 	case <-d.died:
 	case <-time.After(patience):
