@@ -72,6 +72,16 @@ func (i *image) again() {
 	i.up = true
 }
 
+// repair mends what the kernel has noted about the file system, and what it has
+// not written.
+func (i *image) repair() {
+	i.t.Helper()
+	out, err := exec.Command("e2fsck", "-f", "-y", i.file).CombinedOutput()
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) { // 1: mended
+		i.t.Fatalf("e2fsck: %v\n%s", err, out)
+	}
+}
+
 // fsck wants the file system to be in order. It unmounts it.
 func (i *image) fsck() {
 	i.t.Helper()
