@@ -4,6 +4,7 @@ SHELL := /bin/bash
 TIME ?= 30s
 STATES ?= 1000000
 N ?= 10000000
+SOAK ?= 30m
 TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -50,6 +51,10 @@ explore: ## explore STATES=1000000 states of the real session code
 .PHONY: faults
 faults: ## kill posthornd at every operation, cut its power, break its disk: all of it
 	go test ./e2e/faults -count=1 -v -timeout 2h -run '^Test[^S]' -args -whole
+
+.PHONY: soak
+soak: ## load one posthornd for SOAK=30m with faults: nothing is lost, and it stays as big as it was
+	nice go test ./e2e/faults -count=1 -v -timeout 24h -run TestSoak -args -soak $(SOAK)
 
 .PHONY: spin
 spin: ## the mailbox model and its mutants, with Spin

@@ -21,6 +21,7 @@ type device struct {
 	statement []byte
 	bundles   [][]byte
 	line      *transport.Client
+	h2c       bool // speaks HTTP/2
 }
 
 // newDevice makes keys; no server knows them yet. They serve in many runs.
@@ -59,7 +60,7 @@ func (d *device) connect(t testing.TB, url string) {
 	if d.line != nil {
 		d.line.Close()
 	}
-	line, err := transport.New(url, d.Device, transport.Options{})
+	line, err := transport.New(url, d.Device, transport.Options{H2C: d.h2c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func (l *ledger) sent(envelopes []transport.Envelope, outcomes []transport.Outco
 			continue
 		}
 		if letter := l.letters[e.ID]; !letter.accepted {
-			letter.accepted = true
+			letter.accepted, letter.Payload = true, nil
 			l.accepted++
 		}
 	}

@@ -42,8 +42,8 @@ var changes = map[uint64]struct {
 	syscall.SYS_WRITE:     {kind: "write"},
 	syscall.SYS_PWRITE64:  {kind: "write"},
 	syscall.SYS_WRITEV:    {kind: "write"},
-	syscall.SYS_FTRUNCATE: {kind: "write"},
-	syscall.SYS_FALLOCATE: {kind: "write"},
+	syscall.SYS_FTRUNCATE: {kind: "size"},
+	syscall.SYS_FALLOCATE: {kind: "size"},
 	syscall.SYS_RENAME:    {"rename", 0, true},
 	syscall.SYS_RENAMEAT:  {"rename", 1, true},
 	sysRenameat2:          {"rename", 1, true},
@@ -55,7 +55,7 @@ var changes = map[uint64]struct {
 }
 
 // kinds are those of changes, in the order in which tests take them.
-var kinds = []string{"sync", "range", "write", "rename", "unlink", "create"}
+var kinds = []string{"sync", "range", "write", "size", "rename", "unlink", "create"}
 
 // Numbers that package syscall does not have.
 const (

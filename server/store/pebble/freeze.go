@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,7 +20,19 @@ type freezer struct {
 	vfs.FS
 	stop   func(error) // called with a failure; must set frozen
 	frozen atomic.Bool
-	lock   io.Closer // the directory lock, once there is one
+	lock   *lock // the directory lock, once there is one
+}
+
+// lock is a directory lock that may be given back twice: by the engine, and by
+// whoever gives up on a frozen one.
+type lock struct {
+	io.Closer
+	once sync.Once
+}
+
+func (l *lock) Close() (err error) {
+	l.once.Do(func() { err = l.Closer.Close() })
+	return err
 }
 
 // check passes on a result of the file system, unless it is a failure: then it
@@ -41,15 +54,20 @@ func (f *freezer) gate() {
 
 // release gives the directory back, so that another store can open it while
 // the frozen engine lies idle until the process ends.
-func (f *freezer) release() error { return f.lock.Close() }
+func (f *freezer) release() error {
+	if f.lock == nil {
+		return nil
+	}
+	return f.lock.Close()
+}
 
 func (f *freezer) Lock(name string) (io.Closer, error) {
 	l, err := f.FS.Lock(name)
 	if err != nil {
 		return nil, err
 	}
-	f.lock = l
-	return l, nil
+	f.lock = &lock{Closer: l}
+	return f.lock, nil
 }
 
 func (f *freezer) wrap(file vfs.File, err error) (vfs.File, error) {

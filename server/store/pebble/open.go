@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -54,8 +53,7 @@ func (s *Store) openUnlessStopped(dir string) error {
 	case <-s.stopped:
 	}
 	if s.failure() != nil { // damage may also have shown while the engine opened
-		_ = s.freezer.release() // fails when nothing was locked yet
-		return s.failure()
+		return errors.Join(s.failure(), s.freezer.release())
 	}
 	return err
 }
@@ -89,7 +87,7 @@ func newStore(o Options) *Store {
 		nodes:    make(map[store.Box]string),
 		keys:     make(map[string]*flight),
 	}
-	s.freezer = &freezer{FS: o.FS, stop: s.stop, lock: io.NopCloser(nil)}
+	s.freezer = &freezer{FS: o.FS, stop: s.stop}
 	return s
 }
 
