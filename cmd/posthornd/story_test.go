@@ -109,7 +109,7 @@ func (c *citizen) fetch(ack uint64) (payloads []string) {
 			break
 		}
 	}
-	if err := c.line.Ack(c.t.Context(), ack); err != nil {
+	if err := c.line.Ack(c.t.Context(), ack, 0); err != nil {
 		c.t.Fatal(err)
 	}
 	return payloads
