@@ -132,5 +132,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on %s://%s\n", o.tls.scheme(), listener.Addr()); err != nil {
 		return err
 	}
+	if err := notify("READY=1"); err != nil {
+		return err
+	}
 	return srv.Serve(ctx, listener)
 }
