@@ -11,15 +11,17 @@ import (
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/cert"
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // openDesk answers the operator's commands on the socket in the data folder
 // until the returned function is called.
-func openDesk(srv *server.Server, storeName string, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
-	desk, err := newDesk(srv, storeName, o, l, log)
+func openDesk(srv *server.Server, kept store.Store, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
+	desk, err := newDesk(srv, o, l, log)
 	if err != nil {
 		return nil, err
 	}
+	desk.Handle("POST /migrate", (&mover{kept, o.data, log}).answer)
 	socket, err := admin.Listen(o.data)
 	if err != nil {
 		return nil, err
@@ -35,8 +37,8 @@ func openDesk(srv *server.Server, storeName string, o serveOptions, l net.Listen
 
 // newDesk is the desk of this program. Invites name the server as it was told
 // or, where that is one address, as it listens.
-func newDesk(srv *server.Server, storeName string, o serveOptions, l net.Listener, log *slog.Logger) (*admin.Desk, error) {
-	about := admin.About{Version: thisVersion().Version, Store: storeName, Address: o.address(l.Addr())}
+func newDesk(srv *server.Server, o serveOptions, l net.Listener, log *slog.Logger) (*admin.Desk, error) {
+	about := admin.About{Version: thisVersion().Version, Store: func() string { return o.store.name(o.data) }, Address: o.address(l.Addr())}
 	if o.tls.selfSigned {
 		leaf, err := cert.SelfSignedLeaf(filepath.Join(o.data, tlsFolder))
 		if err != nil {

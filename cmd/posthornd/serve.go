@@ -108,7 +108,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	blobs, err := o.files.open(ctx, o.data)
+	blobs, err := o.files.open(o.data)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		Blobs: blobs, Limits: o.limits.Limits, Metrics: watch.counts, Log: log,
 	})
 	watch.follow(srv, kept)
-	closeDesk, err := openDesk(srv, o.store.name(), o, listener, log)
+	closeDesk, err := openDesk(srv, kept, o, listener, log)
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 	"github.com/posthorn/posthorn/server/store/postgres"
+	"github.com/posthorn/posthorn/server/store/relocate"
 )
 
 // embedded is the value of --store for the store in the data folder.
@@ -34,9 +36,9 @@ func (o *storeOptions) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.accept, "store-accept", false, "take a database that is another one than before, or an older state of it, after a restore or an upgrade of the database")
 }
 
-// name is what the store is called in the status.
-func (o *storeOptions) name() string {
-	if o.where == embedded {
+// name is what the store that is in use is called in the status.
+func (o *storeOptions) name(data string) string {
+	if mark, err := movedFrom(data); o.where == embedded && mark == nil && err == nil {
 		return embedded
 	}
 	return "postgres"
@@ -44,18 +46,49 @@ func (o *storeOptions) name() string {
 
 // open opens the store of a claimed data folder.
 func (o *storeOptions) open(ctx context.Context, data string, log *slog.Logger) (store.Store, error) {
+	mark, err := movedFrom(data)
+	if err != nil {
+		return nil, err
+	}
 	if o.where == embedded {
-		return pebble.Open(filepath.Join(data, storeFolder), pebble.Options{Log: log})
+		return openEmbedded(data, mark, log)
 	}
 	if !strings.HasPrefix(o.where, "postgres://") && !strings.HasPrefix(o.where, "postgresql://") {
 		return nil, &failure{exitUsage, "--store is neither pebble nor a URL that begins with postgres://", "write it as postgres://USER@HOST/DATABASE"}
 	}
-	if err := leftBehind(data); err != nil {
+	options := o.database(data, log)
+	if mark == nil {
+		err = leftBehind(data)
+	} else {
+		options.Move = mark.ID
+	}
+	if err != nil {
 		return nil, err
 	}
-	return postgres.Open(ctx, o.where, postgres.Options{
+	return postgres.Open(ctx, o.where, options)
+}
+
+// database are the options for a database that is used with a data folder.
+func (o *storeOptions) database(data string, log *slog.Logger) postgres.Options {
+	return postgres.Options{
 		SeenFile: filepath.Join(data, seenFile), Epoch: o.epoch, Accept: o.accept, Program: "posthornd " + thisVersion().Version, Log: log,
-	})
+	}
+}
+
+// openEmbedded opens the store in the data folder, unless it was moved away. It
+// can be moved while the server runs.
+func openEmbedded(data string, mark *moved, log *slog.Logger) (store.Store, error) {
+	if mark != nil {
+		return nil, &failure{
+			exitUser, "this server was moved into a database on " + mark.At.Format(time.DateOnly) + ", and --store does not name it; nothing was started",
+			"start it with --store and that database, best in the variable POSTHORN_STORE",
+		}
+	}
+	kept, err := pebble.Open(filepath.Join(data, storeFolder), pebble.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return relocate.New(kept), nil
 }
 
 // leftBehind refuses to serve from a database while the data folder holds an
@@ -70,6 +103,6 @@ func leftBehind(data string) error {
 	}
 	return &failure{
 		exitUser, "the data folder holds an embedded store, and --store names a database; nothing was started",
-		"move the folder " + storeFolder + " in it away if what it holds is not needed any more",
+		"start it without --store and move it with 'posthornd migrate'; or, if what it holds is not needed any more, move the folder " + storeFolder + " in it away",
 	}
 }

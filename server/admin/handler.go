@@ -23,8 +23,8 @@ type Desk struct {
 
 // About is what the program that serves says of itself.
 type About struct {
-	Version string // of the program
-	Store   string // what it keeps its data in: "pebble" or "postgres"
+	Version string        // of the program
+	Store   func() string // what it keeps its data in now: "pebble" or "postgres"
 	// Address is by which people reach the server; empty: it does not know.
 	Address string
 	// Pin is by what clients know the server's own certificate; nil: they need

@@ -57,7 +57,7 @@ func (d *Desk) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s := Status{
-		Version: d.about.Version, Store: d.about.Store, Devices: counted.Mailboxes, Mailboxes: counted.Mailboxes,
+		Version: d.about.Version, Store: d.about.Store(), Devices: counted.Mailboxes, Mailboxes: counted.Mailboxes,
 		Queued: counted.Queued, Limits: limitsOf(d.srv.Limits()),
 	}
 	if !counted.Oldest.IsZero() {

@@ -52,7 +52,9 @@ func (g *gauge) Collect(to chan<- prometheus.Metric) {
 		set(oldest, since)
 	}
 	if timed, ok := g.store.(store.Timed); ok {
-		to <- histogram(timed.SyncLatency())
+		if l := timed.SyncLatency(); len(l.Bounds) > 0 {
+			to <- histogram(l)
+		}
 	}
 }
 

@@ -13,5 +13,6 @@ type Latency struct {
 // Timed is a store that measures how long its disk takes.
 type Timed interface {
 	// SyncLatency is how long the syncs have taken since the store was opened.
+	// Without bounds it says nothing.
 	SyncLatency() Latency
 }

@@ -27,6 +27,13 @@ var (
 	// ErrUnsafe: the database confirms what a power cut or the loss of the
 	// primary could take away. Nothing was written to it.
 	ErrUnsafe = errors.New("postgres: the database would confirm writes that it may lose, nothing was written")
+	// ErrMoving: a server is being moved into the database, or such a move was
+	// not finished.
+	ErrMoving = errors.New("postgres: a move into the database has not ended; nothing was changed")
+	// ErrElsewhere: a server was moved into a database, and this is another one.
+	ErrElsewhere = errors.New("postgres: this is not the database that the server was moved into, nothing was changed")
+	// ErrNotEmpty: a server cannot be moved into the database, for it holds one.
+	ErrNotEmpty = errors.New("postgres: the database holds mailboxes or accounts already, nothing was moved into it")
 	// ErrUnknown: the connection was lost before the answer came.
 	ErrUnknown = errors.New("postgres: the connection was lost, the outcome is unknown")
 )
@@ -34,7 +41,7 @@ var (
 // own are the errors that say everything already.
 var own = []error{
 	store.ErrFull, store.ErrGone, store.ErrNoBox, store.ErrNotFound, store.ErrVersion, store.ErrEmpty,
-	store.ErrCorrupt, store.ErrFormat, store.ErrStopped, store.ErrClosed,
+	store.ErrCorrupt, store.ErrFormat, store.ErrStopped, store.ErrClosed, ErrNotEmpty,
 }
 
 // translate puts an error of pgx into the words of the contract. pgx names
@@ -57,6 +64,11 @@ func translate(err error) error {
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return translateServer(e)
+	}
+	for _, moved := range []error{ErrMoving, ErrElsewhere} {
+		if errors.Is(err, moved) {
+			return fmt.Errorf("%w: %w", store.ErrStopped, moved)
+		}
 	}
 	if errors.Is(err, ErrUnknown) {
 		return fmt.Errorf("%w: %w", store.ErrStopped, ErrUnknown)

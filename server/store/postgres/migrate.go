@@ -57,9 +57,10 @@ CREATE TABLE IF NOT EXISTS posthorn.about (
   written_by     text    NOT NULL, -- the program that brought it to its version
   epoch          bigint  NOT NULL, -- raised by the operator; see docs/operator.md
   system         text    NOT NULL, -- system identifier of PostgreSQL
-  timeline       bigint  NOT NULL  -- the highest that wrote here
+  timeline       bigint  NOT NULL, -- the highest that wrote here
+  moving         text    NOT NULL  -- id of a move into this database; "done" before it: complete
 );
-INSERT INTO posthorn.about VALUES (true, 0, '', 0, '', 0) ON CONFLICT (one) DO NOTHING`
+INSERT INTO posthorn.about VALUES (true, 0, '', 0, '', 0, '') ON CONFLICT (one) DO NOTHING`
 
 // migrate brings the schema of the database to the newest version. Processes
 // that do so at once wait for each other and migrate once.
@@ -110,6 +111,9 @@ func migrateOnce(ctx context.Context, c *pgx.Conn, o Options, v server) error {
 			if _, err := tx.Exec(ctx, m.tune); err != nil {
 				return err
 			}
+		}
+		if err := settleMove(ctx, tx, o); err != nil {
+			return err
 		}
 		return record(ctx, tx, o, v, len(steps))
 	})

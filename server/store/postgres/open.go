@@ -63,6 +63,11 @@ func prepare(ctx context.Context, config *pgxpool.Config, o Options) error {
 // opening is translate for an error of Open: what refuses a database is not
 // hidden behind ErrStopped, which says that it will be tried again.
 func opening(err error) error {
+	for _, is := range []error{ErrMoving, ErrNotEmpty, ErrElsewhere} {
+		if errors.Is(err, is) {
+			return is
+		}
+	}
 	for _, is := range []error{ErrStale, ErrUnsafe, store.ErrFormat, store.ErrCorrupt} {
 		if errors.Is(err, is) {
 			return bare(err)

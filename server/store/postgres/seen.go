@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +23,9 @@ import (
 type seen struct {
 	file string
 	log  *slog.Logger
+
+	move   string // see Options.Move
+	target bool   // see OpenTarget
 
 	mu     sync.Mutex
 	known  known
@@ -50,7 +54,7 @@ func parseKnown(b []byte) (k known, err error) {
 
 // loadSeen reads the file of a machine, if there is one.
 func loadSeen(o Options) (*seen, error) {
-	s := &seen{file: o.SeenFile, log: o.Log}
+	s := &seen{file: o.SeenFile, log: o.Log, move: o.Move, target: o.target}
 	if o.SeenFile != "" && !o.Accept {
 		b, err := os.ReadFile(o.SeenFile)
 		switch {
@@ -84,6 +88,9 @@ func (s *seen) examine(ctx context.Context, c *pgconn.PgConn) error {
 	}
 	if v.schema > newest() {
 		return refuseSchema(v)
+	}
+	if err := s.admitMove(v); err != nil {
+		return err
 	}
 	if !v.checksums && !s.warned {
 		s.warned = true
@@ -124,6 +131,20 @@ func (s *seen) judge(v server) error {
 		return stale("it is on timeline %d, and %d was seen; a standby was promoted, so stop this old primary; after a restore from a backup start once with --store-accept", v.timeline, s.known.Timeline)
 	case v.schema > 0 && v.epoch < s.known.Epoch:
 		return stale("it is at epoch %d, and %d is wanted or was seen; name the database that is in use now, or raise the epoch in the table posthorn.about", v.epoch, s.known.Epoch)
+	}
+	return nil
+}
+
+// admitMove refuses a database into which a server is being moved, and one that
+// is not that into which this one was.
+func (s *seen) admitMove(v server) error {
+	switch {
+	case s.target || v.schema == 0:
+		return nil // migrate decides
+	case s.move != "" && v.moving != s.move && v.moving != done+s.move:
+		return ErrElsewhere
+	case v.moving != "" && v.moving != s.move && !strings.HasPrefix(v.moving, done):
+		return ErrMoving
 	}
 	return nil
 }

@@ -102,6 +102,7 @@ type server struct {
 	system    string // system identifier; "" where there is none
 	timeline  uint64 // 0 where there is none
 	epoch     uint64 // from the table about
+	moving    string // from the table about
 	schema    uint64 // from the table about; 0: there is none yet
 	writtenBy string // program that brought the schema to its version
 	commit    string // synchronous_commit
@@ -152,7 +153,7 @@ func (v *server) lookPostgres(ctx context.Context, c *pgconn.PgConn) error {
 
 // lookAbout reads the table about, which a new database does not have.
 func (v *server) lookAbout(ctx context.Context, c *pgconn.PgConn) error {
-	row, err := first(ctx, c, `SELECT schema_version, epoch, written_by FROM posthorn.about`)
+	row, err := first(ctx, c, `SELECT schema_version, epoch, written_by, moving FROM posthorn.about`)
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && (e.Code == "42P01" || e.Code == "3F000" || e.Code == errNoRow) {
 		return nil // no such table, no such schema
 	}
@@ -165,7 +166,7 @@ func (v *server) lookAbout(ctx context.Context, c *pgconn.PgConn) error {
 	if v.epoch, err = strconv.ParseUint(row[1], 10, 64); err != nil {
 		return damaged("epoch")
 	}
-	v.writtenBy = row[2]
+	v.writtenBy, v.moving = row[2], row[3]
 	return nil
 }
 

@@ -36,6 +36,10 @@ type Options struct {
 	Epoch uint64
 	// Accept takes the database as it is, whatever was seen before.
 	Accept bool
+	// Move is the id of the move that brought this server into a database. The
+	// database must be that one. Empty: there was none.
+	Move   string
+	target bool // the store is opened by OpenTarget
 	// Program names the version of this program, for the refusal that an older
 	// one gives after a migration.
 	Program string
