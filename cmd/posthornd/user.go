@@ -88,7 +88,7 @@ func (a *app) printUsers(all []admin.User) error {
 		if u.Disabled {
 			state = "disabled"
 		}
-		fmt.Fprintf(table, "%s\t%.16s\t%d devices\t%d waiting\t%s\n", u.Name, u.AccountID, u.Devices, u.Queued, state)
+		fmt.Fprintf(table, "%s\t%.16s\tdevices: %d\twaiting: %d\t%s\n", u.Name, u.AccountID, u.Devices, u.Queued, state)
 	}
 	return table.Flush()
 }
