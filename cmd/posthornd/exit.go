@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
+	"github.com/posthorn/posthorn/server/blob/s3"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/postgres"
@@ -47,6 +48,7 @@ var verdicts = []struct {
 	{server.ErrAddress, "listen on 127.0.0.1 and put a proxy with TLS in front, or give it a certificate: --tls-self-signed, --tls-cert or --acme-domain; --behind-proxy if the network up to the proxy is yours"},
 	{cert.ErrPair, "check the two PEM files, and that the key belongs to the certificate"},
 	{cert.ErrIncomplete, "restore key.pem from a backup; if it is lost, remove cert.pem: clients that know the server by an invite must then be invited anew"},
+	{s3.ErrBucket, "check the address behind --blobs, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{admin.ErrName, "move it out of the data folder"},
 	{postgres.ErrURL, "write it as postgres://USER@HOST/DATABASE, and characters of a password such as @ and / as %40 and %2F"},

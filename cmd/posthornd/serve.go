@@ -108,7 +108,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	blobs, err := o.files.open(o.data)
+	blobs, err := o.files.open(ctx, o.data)
 	if err != nil {
 		return err
 	}

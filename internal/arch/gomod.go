@@ -81,6 +81,7 @@ var suppliers = []supplier{
 	{"github.com/cockroachdb/pebble/v2", []string{"server/store/pebble"}, "one engine, one folder"},
 	{"github.com/caddyserver/certmagic", []string{"server/cert/authority"}, "one place asks certificate authorities"},
 	{"go.uber.org/zap", []string{"server/cert/authority"}, "certmagic wants a logger to be silent with"},
+	{"gocloud.dev", []string{"server/blob/s3"}, "one place for attachments, one folder"},
 	{"github.com/jackc/pgx/v5", []string{"server/store/postgres"}, "one engine, one folder"},
 	{"github.com/prometheus/client_golang", []string{"server/metrics"}, "one place knows how Prometheus reads"},
 	{"github.com/prometheus/client_model", []string{"server/store/pebble"}, "the form in which the engine keeps the times of its syncs"},
