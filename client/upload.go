@@ -8,6 +8,7 @@ import (
 	"hash"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
@@ -228,16 +229,22 @@ func (s *sending) seal(c *attachment.Cipher, offset uint64, sealed, buffer []byt
 const patience = 6
 
 // persist makes a call until it succeeds, the server is out of reach for too
-// long, or trying again is of no use. It waits as long as the server asks.
+// long, or trying again is of no use. Where the server asks to slow down it
+// waits just as long as asked: that is how a fast network transfers a file.
 func persist[A any](ctx context.Context, f func() (A, error)) (A, error) {
 	var pause backoff
 	for {
 		answer, err := f()
-		limited := errors.Is(err, transport.ErrLimited)
-		if err == nil || !limited && (!errors.Is(err, transport.ErrOffline) || pause.tries >= patience) {
+		var asked *transport.Error
+		limited := errors.As(err, &asked) && errors.Is(asked.Err, transport.ErrLimited)
+		switch {
+		case limited:
+			pause = backoff{pause: max(asked.RetryAfter, 10*time.Millisecond)}
+		case errors.Is(err, transport.ErrOffline) && pause.tries < patience:
+			pause.next(err)
+		default:
 			return answer, err
 		}
-		pause.next(err)
 		if waited := pause.wait(ctx); waited != nil {
 			return answer, waited
 		}

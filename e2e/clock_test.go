@@ -16,6 +16,7 @@ type shifted struct {
 	t          *testing.T
 	offset     string // the file
 	alice, bob *person
+	server     *daemon
 	secrets    map[string]string // file of each person
 }
 
@@ -29,6 +30,7 @@ func newShifted(t *testing.T) *shifted {
 	d.built, d.env = programs, []string{"POSTHORN_TEST_CLOCK_OFFSET=@" + s.offset}
 	d.start()
 	t.Cleanup(d.kill)
+	s.server = d
 	meet := func(name string) *person {
 		p := newPerson(t, name)
 		s.secrets[name] = filepath.Join(t.TempDir(), "secrets")

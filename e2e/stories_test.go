@@ -23,12 +23,13 @@ import (
 //	code N alice ARGS...     the same, ending with exit code N
 //	held FOLDER              wait until a program uses the profile
 //	sametext FILE            the last output is one JSON line whose text is FILE
+//	saveall NAME FOLDER      save every attachment that NAME has
 //	private FOLDER           only the owner may use the folder and its files
 func TestStories(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"server": serverCommand, "code": codeCommand, "held": heldCommand,
-		"sametext": sameTextCommand, "private": privateCommand,
+		"sametext": sameTextCommand, "private": privateCommand, "saveall": saveAllCommand,
 	}
 	for _, name := range []string{"alice", "bob", "carol"} {
 		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
