@@ -450,3 +450,37 @@ func TestAttachmentsThatCannotBeHad(t *testing.T) {
 		t.Errorf("the folder has %q", left)
 	}
 }
+
+// A call that is killed after it gave the file its name and before it took the
+// hidden one away: the next one finds the file, and never writes into it.
+func TestSavedFileIsNotTouchedAgain(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.befriended()
+	path, data := document(t, "film.mp4", 100_000)
+	id := w.attach(alice, bob, "", path)[0].ID
+	w.sync(bob)
+	folder := t.TempDir()
+	saved := w.save(bob, id, folder)
+	part := filepath.Join(folder, ".posthorn-"+id.String()+".part")
+	for _, renamed := range []bool{false, true} {
+		if err := os.Link(saved, part); err != nil {
+			t.Skip("no links here")
+		}
+		want := saved
+		if renamed {
+			if err := os.Rename(saved, filepath.Join(folder, "mine.mp4")); err != nil {
+				t.Fatal(err)
+			}
+			w.office.close() // the save fails before it has fetched anything
+			if _, err := bob.SaveAttachment(w.ctx, id, folder, nil); !errors.Is(err, ErrOffline) {
+				t.Error(err)
+			}
+			wantBytes(t, filepath.Join(folder, "mine.mp4"), data)
+			continue
+		}
+		if got := w.save(bob, id, folder); got != want || len(names(t, folder)) != 1 {
+			t.Errorf("saved as %s beside %q", got, names(t, folder))
+		}
+		wantBytes(t, saved, data)
+	}
+}

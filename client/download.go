@@ -74,8 +74,8 @@ func (c *Client) fetch(ctx context.Context, root *os.Root, f content.File, progr
 		return "", fileFailed(err)
 	}
 	p, err := openPartial(root, f)
-	if err != nil {
-		return "", err
+	if err != nil || p.placed != "" {
+		return p.placed, err
 	}
 	defer p.file.Close() // again after keep: harmless
 	g := &getting{client: c, from: f, partial: p, opener: attachment.NewOpener(sealer, f.Digest), progress: progress}
@@ -135,7 +135,11 @@ const chunksAtOnce = 16
 // part fetches the next chunks, whole ones.
 func (g *getting) part(ctx context.Context, size uint64) ([]byte, error) {
 	want := min(chunksAtOnce*attachment.SealedChunkSize, size-g.offset)
-	return persist(ctx, func() ([]byte, error) {
+	tries := patience
+	if g.offset == 0 {
+		tries = 0 // nobody waits for a server that was not there from the start
+	}
+	return persist(ctx, tries, func() ([]byte, error) {
 		data, whole, err := g.client.server.FetchAttachment(ctx, g.from.ID, g.offset, int(want))
 		if err == nil && (whole != size || uint64(len(data)) != want) {
 			err = ErrFileDamaged
@@ -190,6 +194,8 @@ type partial struct {
 	name string
 	file *os.File
 	kept uint64 // whole chunks that are there and not yet passed
+
+	placed string // the name that an earlier call gave the complete file
 }
 
 // openPartial opens what an earlier call has left, or makes a new one. A name
@@ -197,30 +203,53 @@ type partial struct {
 func openPartial(root *os.Root, f content.File) (*partial, error) {
 	p := &partial{root: root, name: ".posthorn-" + f.ID.String() + ".part"}
 	before, err := root.Lstat(p.name)
-	if err == nil && !before.Mode().IsRegular() {
-		if err := root.Remove(p.name); err != nil {
-			return nil, savingFailed(err)
+	if err == nil {
+		p.placed = placedAs(root, SafeName(f.Name), before)
+	}
+	stale := err == nil && (p.placed != "" || !before.Mode().IsRegular() || hasLinks(before))
+	if stale {
+		if err := root.Remove(p.name); err != nil || p.placed != "" {
+			return p, savingFailed(err)
 		}
 	}
-	if err != nil || !before.Mode().IsRegular() {
+	if err != nil || stale {
 		p.file, err = root.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		return p, savingFailed(err)
 	}
-	if p.file, err = root.OpenFile(p.name, os.O_RDWR, 0); err != nil {
-		return nil, savingFailed(err)
+	return p, p.reopen(before, f.Size)
+}
+
+// placedAs finds the name that an earlier call gave the complete file before it
+// was killed: it then has both names. The saved file is not touched again.
+func placedAs(root *os.Root, name string, partial fs.FileInfo) string {
+	for n := 1; ; n++ {
+		there, err := root.Lstat(numbered(name, n))
+		if err != nil {
+			return ""
+		}
+		if os.SameFile(there, partial) {
+			return numbered(name, n)
+		}
+	}
+}
+
+// reopen goes on with a file, up to its last whole chunk.
+func (p *partial) reopen(before fs.FileInfo, size uint64) (err error) {
+	if p.file, err = p.root.OpenFile(p.name, os.O_RDWR, 0); err != nil {
+		return savingFailed(err)
 	}
 	there, err := p.file.Stat()
 	if err == nil && !os.SameFile(before, there) {
 		err = fs.ErrExist // swapped for a link in between
 	}
 	if err == nil {
-		p.kept = min(uint64(there.Size()), f.Size) / attachment.ChunkSize
+		p.kept = min(uint64(there.Size()), size) / attachment.ChunkSize
 		err = p.file.Truncate(int64(p.kept * attachment.ChunkSize))
 	}
 	if err != nil {
-		return nil, errors.Join(savingFailed(err), p.file.Close())
+		return errors.Join(savingFailed(err), p.file.Close())
 	}
-	return p, nil
+	return nil
 }
 
 // next reads the next chunk that is kept.

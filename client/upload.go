@@ -156,7 +156,7 @@ func (s *sending) run(ctx context.Context) (content.File, error) {
 
 func (s *sending) transfer(ctx context.Context) error {
 	size := attachment.SealedSize(s.pinned.size)
-	begun, err := persist(ctx, func() (transport.Upload, error) { return s.client.server.StartUpload(ctx, s.row.Nonce, size) })
+	begun, err := persist(ctx, 0, func() (transport.Upload, error) { return s.client.server.StartUpload(ctx, s.row.Nonce, size) })
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (s *sending) transfer(ctx context.Context) error {
 	if begun.Finished {
 		return nil
 	}
-	_, err = persist(ctx, func() (struct{}, error) {
+	_, err = persist(ctx, patience, func() (struct{}, error) {
 		return struct{}{}, s.client.server.FinishUpload(ctx, begun.ID, s.row.File.Digest)
 	})
 	return err
@@ -197,7 +197,7 @@ func (s *sending) parts(ctx context.Context, size uint64) error {
 			s.digested += uint64(len(sealed))
 		}
 		if at == s.offset {
-			s.offset, err = persist(ctx, func() (uint64, error) {
+			s.offset, err = persist(ctx, patience, func() (uint64, error) {
 				return s.client.server.UploadPart(ctx, s.row.File.ID, at, size, sealed)
 			})
 			if err != nil {
@@ -224,14 +224,14 @@ func (s *sending) seal(c *attachment.Cipher, offset uint64, sealed, buffer []byt
 	return sealed, nil
 }
 
-// patience is how long a transfer tries to reach the server again, counted in
-// growing pauses: about a quarter of a minute.
+// patience is how often a transfer that has begun tries to reach the server
+// again, after growing pauses: a quarter of a minute, or as the server asks.
 const patience = 6
 
-// persist makes a call until it succeeds, the server is out of reach for too
-// long, or trying again is of no use. Where the server asks to slow down it
+// persist makes a call until it succeeds, the server has been out of reach that
+// many times, or trying again is of no use. Where the server asks to slow down it
 // waits just as long as asked: that is how a fast network transfers a file.
-func persist[A any](ctx context.Context, f func() (A, error)) (A, error) {
+func persist[A any](ctx context.Context, tries int, f func() (A, error)) (A, error) {
 	var pause backoff
 	for {
 		answer, err := f()
@@ -240,7 +240,7 @@ func persist[A any](ctx context.Context, f func() (A, error)) (A, error) {
 		switch {
 		case limited:
 			pause = backoff{pause: max(asked.RetryAfter, 10*time.Millisecond)}
-		case errors.Is(err, transport.ErrOffline) && pause.tries < patience:
+		case errors.Is(err, transport.ErrOffline) && pause.tries < tries:
 			pause.next(err)
 		default:
 			return answer, err
