@@ -296,3 +296,39 @@ func TestLookUpsCostTheSame(t *testing.T) {
 		}
 	}
 }
+
+// For an account holder too, an answer and a refusal are of one length, within
+// a few bytes, and take the same reads of the store.
+func TestLookUpsLookTheSame(t *testing.T) {
+	s := &spy{Store: memory.New()}
+	o := openOver(t, s, Options{OpenRegistration: true})
+	alice, bob, nobody := o.join("alice"), o.join("bob"), o.newPerson("nobody")
+	fetch := func(p *person) proto.Message {
+		return &posthornv1.FetchBundleRequest{AccountId: p.party.Account[:], DeviceId: p.party.Device.ID[:]}
+	}
+	const service = "/posthorn.v1.DirectoryService/"
+	for name, pair := range map[string][3]any{
+		"by name":       {"GetAccount", byName("bob"), byName("nobody")},
+		"by id":         {"GetAccount", byID(bob.party.Account[:]), byID(nobody.party.Account[:])},
+		"prekey bundle": {"FetchBundle", fetch(bob), fetch(nobody)},
+	} {
+		var length [2]int
+		var work [2]string
+		for i := range 2 {
+			var answer string
+			ask := func() { answer = o.ask(service+pair[0].(string), "Bearer "+alice.token, pair[1+i].(proto.Message)) }
+			ask() // the token is known from here on
+			work[i] = fmt.Sprint(s.during(ask))
+			length[i] = len(answer)
+			if found := strings.HasPrefix(answer, "200 "); found != (i == 0) {
+				t.Errorf("%s %d: %.100s", name, i, answer)
+			}
+		}
+		if d := length[0] - length[1]; d < -64 || d > 64 {
+			t.Errorf("%s: %d bytes for one that exists, %d for one that does not", name, length[0], length[1])
+		}
+		if work[0] != work[1] {
+			t.Errorf("%s: %s for one that exists, %s for one that does not", name, work[0], work[1])
+		}
+	}
+}

@@ -100,13 +100,15 @@ func (s *directoryService) GetAccount(ctx context.Context, request *posthornv1.G
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refusal{
 			code: connect.CodeNotFound, reason: api.ReasonUnknownAccount, text: "there is no such account here",
-			hint: "check the spelling of the name",
+			hint: "check the spelling of the name", padded: true,
 		}.err(nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &posthornv1.GetAccountResponse{Name: string(record.name), AccountId: id[:], Statements: record.statements}, nil
+	answer := &posthornv1.GetAccountResponse{Name: string(record.name), AccountId: id[:], Statements: record.statements}
+	answer.Padding = answerPadding(answer)
+	return answer, nil
 }
 
 // find reads the account that a request names. Of its errors only
@@ -119,6 +121,9 @@ func (s *directoryService) find(ctx context.Context, request *posthornv1.GetAcco
 			return id, r, badRequest(parseErr, parseErr.Error())
 		}
 		id, r, err = s.accountByName(ctx, name)
+		if errors.Is(err, store.ErrNotFound) && id == (account.ID{}) {
+			_, _, _ = s.account(ctx, id) // a name that is there costs a second read
+		}
 	case *posthornv1.GetAccountRequest_AccountId:
 		if !copyExactly(id[:], by.AccountId) {
 			return id, r, badRequest(reject.New("V-85", ErrRequest, "account id"), "an account id is 48 bytes")
@@ -170,11 +175,13 @@ func (s *directoryService) FetchBundle(ctx context.Context, request *posthornv1.
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refusal{
 			code: connect.CodeNotFound, reason: api.ReasonNoBundle, text: "there is no such device here",
-			hint: "look the account up again",
+			hint: "look the account up again", padded: true,
 		}.err(nil)
 	}
 	if err != nil {
 		return nil, storageFailed(err)
 	}
-	return &posthornv1.FetchBundleResponse{Bundle: record.bundle}, nil
+	answer := &posthornv1.FetchBundleResponse{Bundle: record.bundle}
+	answer.Padding = answerPadding(answer)
+	return answer, nil
 }

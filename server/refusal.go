@@ -5,6 +5,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
@@ -18,15 +19,18 @@ type refusal struct {
 	text   string // what happened, and what did not
 	hint   string // the next step
 	retry  time.Duration
+	padded bool // as long as the answer that it stands for
 }
 
 // err turns the refusal into the error of a call. The cause is for the log's
 // counters and never reaches the caller.
 func (r refusal) err(cause error) error {
 	failed := connect.NewError(r.code, r.text)
-	detail, err := connectproto.NewErrorDetail(&posthornv1.ErrorDetail{
-		Reason: r.reason, Hint: r.hint, RetryAfterMs: uint64(r.retry.Milliseconds()),
-	})
+	told := &posthornv1.ErrorDetail{Reason: r.reason, Hint: r.hint, RetryAfterMs: uint64(r.retry.Milliseconds())}
+	if r.padded {
+		told.Padding = refusalPadding(len(r.text), proto.Size(told))
+	}
+	detail, err := connectproto.NewErrorDetail(told)
 	if err == nil {
 		failed = failed.WithDetail(detail)
 	}

@@ -558,6 +558,7 @@ type GetAccountResponse struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	AccountId     []byte                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // 48 bytes
 	Statements    [][]byte               `protobuf:"bytes,3,rep,name=statements,proto3" json:"statements,omitempty"`                // from statement 0 on
+	Padding       []byte                 `protobuf:"bytes,4,opt,name=padding,proto3" json:"padding,omitempty"`                      // means nothing; makes the answer as long as a refusal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,6 +610,13 @@ func (x *GetAccountResponse) GetAccountId() []byte {
 func (x *GetAccountResponse) GetStatements() [][]byte {
 	if x != nil {
 		return x.Statements
+	}
+	return nil
+}
+
+func (x *GetAccountResponse) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
 	}
 	return nil
 }
@@ -748,6 +756,7 @@ func (x *FetchBundleRequest) GetDeviceId() []byte {
 type FetchBundleResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundle        []byte                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Padding       []byte                 `protobuf:"bytes,2,opt,name=padding,proto3" json:"padding,omitempty"` // means nothing; makes the answer as long as a refusal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -785,6 +794,13 @@ func (*FetchBundleResponse) Descriptor() ([]byte, []int) {
 func (x *FetchBundleResponse) GetBundle() []byte {
 	if x != nil {
 		return x.Bundle
+	}
+	return nil
+}
+
+func (x *FetchBundleResponse) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
 	}
 	return nil
 }
@@ -1637,6 +1653,7 @@ type ErrorDetail struct {
 	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`                                    // stable, lower case, such as "name_taken"
 	Hint          string                 `protobuf:"bytes,2,opt,name=hint,proto3" json:"hint,omitempty"`                                        // the next step, for a person
 	RetryAfterMs  uint64                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // 0: retrying will not help
+	Padding       []byte                 `protobuf:"bytes,4,opt,name=padding,proto3" json:"padding,omitempty"`                                  // means nothing; makes the refusal as long as an answer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1692,6 +1709,13 @@ func (x *ErrorDetail) GetRetryAfterMs() uint64 {
 	return 0
 }
 
+func (x *ErrorDetail) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
 var File_posthorn_v1_posthorn_proto protoreflect.FileDescriptor
 
 const file_posthorn_v1_posthorn_proto_rawDesc = "" +
@@ -1729,23 +1753,25 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x12\x1f\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\fH\x00R\taccountIdB\t\n" +
-	"\aaccount\"g\n" +
+	"\aaccount\"\x81\x01\n" +
 	"\x12GetAccountResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\fR\taccountId\x12\x1e\n" +
 	"\n" +
 	"statements\x18\x03 \x03(\fR\n" +
-	"statements\".\n" +
+	"statements\x12\x18\n" +
+	"\apadding\x18\x04 \x01(\fR\apadding\".\n" +
 	"\x14PublishBundleRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\fR\x06bundle\"\x17\n" +
 	"\x15PublishBundleResponse\"P\n" +
 	"\x12FetchBundleRequest\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12\x1b\n" +
-	"\tdevice_id\x18\x02 \x01(\fR\bdeviceId\"-\n" +
+	"\tdevice_id\x18\x02 \x01(\fR\bdeviceId\"G\n" +
 	"\x13FetchBundleResponse\x12\x16\n" +
-	"\x06bundle\x18\x01 \x01(\fR\x06bundle\"p\n" +
+	"\x06bundle\x18\x01 \x01(\fR\x06bundle\x12\x18\n" +
+	"\apadding\x18\x02 \x01(\fR\apadding\"p\n" +
 	"\bEnvelope\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1799,11 +1825,12 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x06length\x18\x03 \x01(\rR\x06length\"A\n" +
 	"\x17FetchAttachmentResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\"_\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"y\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
-	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs*\x97\x01\n" +
+	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x12\x18\n" +
+	"\apadding\x18\x04 \x01(\fR\apadding*\x97\x01\n" +
 	"\n" +
 	"SendStatus\x12\x1b\n" +
 	"\x17SEND_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
