@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,7 +15,7 @@ import (
 // jabber is one of the XMPP servers.
 type jabber struct {
 	user      string // that its package runs it as
-	configure func(folder, port string) (program string, args []string, err error)
+	configure configuration
 }
 
 // ejabberd with its package's defaults: mnesia, offline messages on disk. Only
@@ -66,32 +65,11 @@ VirtualHost "localhost"
 }}
 
 func (j jabber) round(ctx context.Context, k task) (r result, err error) {
-	folder, err := os.MkdirTemp("", "compare-")
-	if err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(folder)
-	address, port, err := freeAddress()
-	if err != nil {
-		return r, err
-	}
-	program, args, err := j.configure(folder, port)
-	if err = errors.Join(err, os.MkdirAll(filepath.Join(folder, "spool"), 0o755), os.Chmod(folder, 0o755)); err != nil {
-		return r, err
-	}
-	if _, err := exec.LookPath(program); err != nil {
-		return r, fmt.Errorf("%w: install its Debian package", err)
-	}
-	server, err := start(j.user, folder, program, args...)
-	if err != nil {
-		return r, err
-	}
-	defer server.stop()
-	if err := server.reachable(ctx, address); err != nil {
-		return r, err
-	}
-	l := &jabberLoad{address: address, task: k}
-	return l.run(ctx)
+	err = withPeer(ctx, j.user, j.configure, func(address string) (err error) {
+		r, err = (&jabberLoad{address: address, task: k}).run(ctx)
+		return err
+	})
+	return r, err
 }
 
 // jabberLoad is one round against one server.

@@ -15,28 +15,17 @@ import (
 type mosquitto struct{}
 
 func (mosquitto) round(ctx context.Context, k task) (r result, err error) {
-	folder, err := os.MkdirTemp("", "compare-")
-	if err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(folder)
-	address, port, err := freeAddress()
-	if err != nil {
-		return r, err
-	}
+	err = withPeer(ctx, "mosquitto", mosquitto{}.configure, func(address string) (err error) {
+		r, err = runMQTT(ctx, address, k)
+		return err
+	})
+	return r, err
+}
+
+func (mosquitto) configure(folder, port string) (string, []string, error) {
 	config := filepath.Join(folder, "mosquitto.conf")
-	if err := os.WriteFile(config, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\npersistence true\npersistence_location "+folder+"/\nlog_type error\n"), 0o644); err != nil {
-		return r, err
-	}
-	server, err := start("mosquitto", folder, "/usr/sbin/mosquitto", "-c", config)
-	if err != nil {
-		return r, err
-	}
-	defer server.stop()
-	if err := server.reachable(ctx, address); err != nil {
-		return r, err
-	}
-	return runMQTT(ctx, address, k)
+	return "/usr/sbin/mosquitto", []string{"-c", config}, os.WriteFile(config, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\n"+
+		"max_queued_messages 0\nmax_inflight_messages 0\npersistence true\npersistence_location "+folder+"/\nlog_type error\n"), 0o644)
 }
 
 func runMQTT(ctx context.Context, address string, k task) (r result, err error) {

@@ -31,6 +31,35 @@ type result struct {
 	arrived   int
 }
 
+// configuration writes a program's settings into a folder and says how to run it.
+type configuration func(folder, port string) (program string, args []string, err error)
+
+// withPeer runs f while a freshly configured program listens.
+func withPeer(ctx context.Context, as string, configure configuration, f func(address string) error) error {
+	folder, err := os.MkdirTemp("", "compare-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	address, port, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	program, args, err := configure(folder, port)
+	if err = errors.Join(err, os.MkdirAll(filepath.Join(folder, "spool"), 0o755), os.Chmod(folder, 0o755)); err != nil {
+		return err
+	}
+	server, err := start(as, folder, program, args...)
+	if err != nil {
+		return err
+	}
+	defer server.stop()
+	if err := server.reachable(ctx, address); err != nil {
+		return err
+	}
+	return f(address)
+}
+
 // process is a server program that runs in a folder of its own.
 type process struct {
 	cmd    *exec.Cmd

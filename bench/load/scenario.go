@@ -76,20 +76,29 @@ func (p *plan) open(ctx context.Context) ([]*mailbox, error) {
 
 // stored posts while everybody is away, then lets them all come and compares.
 func stored(ctx context.Context, p *plan, r *report) (*ledger, error) {
+	l, mailboxes, err := p.filled(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	_, stop := receivers(ctx, l, mailboxes, false)
+	drained(ctx, l, p.drain)
+	return l, stop()
+}
+
+// filled posts everything while everybody is away.
+func (p *plan) filled(ctx context.Context, r *report) (*ledger, []*mailbox, error) {
 	l := newLedger(p.crashes)
 	mailboxes, senders, err := p.cast(ctx, l)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stopwatch := p.watch()
 	took, err := closedLoop(ctx, l, senders)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.finish(l, senders, took, stopwatch())
-	_, stop := receivers(ctx, l, mailboxes, false)
-	drained(ctx, l, p.drain)
-	return l, stop()
+	return l, mailboxes, nil
 }
 
 // watch starts counting the server's processor time, if its process is known.
@@ -157,17 +166,10 @@ func (r *report) finish(l *ledger, senders []*sender, took, cpu time.Duration) {
 func catchup(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	const rounds = 7
 	p.mailboxes, p.envelopes = 1, 1
-	l := newLedger(p.crashes)
-	mailboxes, senders, err := p.cast(ctx, l)
+	l, mailboxes, err := p.filled(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	stopwatch := p.watch()
-	took, err := closedLoop(ctx, l, senders)
-	if err != nil {
-		return nil, err
-	}
-	r.finish(l, senders, took, stopwatch())
 	var times []time.Duration
 	for range rounds {
 		elapsed, err := readAll(ctx, mailboxes[0], len(l.entries))
