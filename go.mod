@@ -17,6 +17,7 @@ require (
 	github.com/caddyserver/certmagic v0.25.6 // certificates from an ACME authority
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the embedded store (docs/adr/0009-storage-contract.md)
 	github.com/jackc/pgx/v5 v5.12.0 // the store on PostgreSQL (docs/adr/0009-storage-contract.md)
+	github.com/nats-io/nats.go v1.55.0 // lossy messages between the nodes of one server
 	github.com/prometheus/client_golang v1.25.0 // counters in the form that Prometheus reads
 	github.com/prometheus/client_model v0.6.3 // how the embedded store keeps the times of its syncs
 	go.uber.org/zap v1.28.0 // the logger that certmagic asks for, silent
@@ -104,6 +105,8 @@ require (
 	github.com/miekg/dns v1.1.73 // indirect
 	github.com/minio/minlz v1.0.1-0.20250507153514-87eb42fe8882 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.4.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect

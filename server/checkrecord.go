@@ -94,7 +94,14 @@ func checkInvite(id string, value []byte) error {
 
 // checkCluster reads what the nodes of a server share.
 func checkCluster(what string, value []byte) error {
-	if _, err := parseSharedKeys(value); what != "keys" || err != nil {
+	err := errRecord
+	switch what {
+	case "keys":
+		_, err = parseSharedKeys(value)
+	case "nodes":
+		_, err = parseNodesRecord(value)
+	}
+	if err != nil {
 		return errors.New("a record that nodes share cannot be read")
 	}
 	return nil

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
@@ -13,14 +16,20 @@ const (
 	// batchEnvelopes and batchBytes bound what one stream holds in memory.
 	batchEnvelopes = 256
 	batchBytes     = 512 << 10
+	// firstRepair is the part of the longest pause between two repairs that the
+	// first one takes; each repair that finds nothing doubles it.
+	firstRepair = 32
 )
 
-// deliverer is one delivery stream's place in its mailbox. It always reads from
-// the store, so a slow device costs one batch of memory and loses nothing.
+// deliverer is one delivery stream's place in its mailbox. What it has been
+// told, it sends on if that is the very next envelope; whatever else happened,
+// it reads the store. So a slow device costs one batch of memory, a message
+// between nodes that is lost costs a read, and neither makes a gap.
 type deliverer struct {
 	service    *mailboxService
 	ctx        context.Context
 	box        store.Box
+	listener   *listener
 	send       func(*posthornv1.ReceiveResponse) error
 	connection *http.ResponseController
 
@@ -29,6 +38,19 @@ type deliverer struct {
 	caughtUp bool
 	expired  uint64 // told with the first response
 	progress *progress
+	read     bool // the store has to be asked next
+
+	repair   *time.Timer   // when to ask the store although nobody told of anything
+	patience time.Duration // until the next repair
+	granted  bool          // repair waits for its turn among all streams of the node
+	looking  bool          // the next read is a repair
+}
+
+func newDeliverer(ctx context.Context, s *mailboxService, box store.Box, l *listener) *deliverer {
+	d := &deliverer{service: s, ctx: ctx, box: box, listener: l, read: true}
+	d.calm()
+	d.repair = time.NewTimer(d.patience)
+	return d
 }
 
 // begin looks up what the device has missed. The request is in, so from here on
@@ -57,27 +79,91 @@ func (d *deliverer) end() {
 	d.service.metrics.Stream(-1)
 }
 
-// deliver sends the next batch, and says once when the backlog is through. It
+// deliver sends what comes next, and says once when the backlog is through. It
 // reports whether more is stored already.
 func (d *deliverer) deliver() (more bool, err error) {
+	n := d.service.hub.take(d.listener)
+	if n.alarm {
+		d.hasten()
+	}
+	if d.read || n.behind {
+		return d.fromStore()
+	}
+	run, whole := following(d.after, n.queue)
+	if !whole {
+		return d.fromStore()
+	}
+	if len(run) == 0 {
+		return false, nil
+	}
+	d.calm()
+	return false, d.pass(run)
+}
+
+// following is the part of a queue that goes on from a number, in order. It is
+// whole when nothing is missing in front of it or inside.
+func following(after uint64, queue []store.Msg) (run []store.Msg, whole bool) {
+	slices.SortFunc(queue, func(a, b store.Msg) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, m := range queue {
+		switch {
+		case m.Seq <= after:
+		case m.Seq == after+1:
+			run, after = append(run, m), m.Seq
+		default:
+			return nil, false
+		}
+	}
+	return run, true
+}
+
+// fromStore sends the next batch that is stored.
+func (d *deliverer) fromStore() (more bool, err error) {
 	messages, head, err := d.service.store.Read(d.ctx, d.box, d.after, batchEnvelopes, batchBytes)
 	if err != nil {
 		return false, storageFailed(err)
 	}
-	response, err := d.response(messages)
-	if err != nil {
+	if err := d.mend(len(messages) > 0); err != nil {
 		return false, storageFailed(err)
 	}
-	if len(messages) > 0 || response.CaughtUp || response.Expired > 0 {
-		d.service.ledger.send(d.progress, d.after) // before the device can ack it
-		if err := d.write(response); err != nil {
-			return false, err
-		}
-		for _, m := range response.Deliveries {
-			d.service.metrics.Delivered(len(m.Payload))
-		}
+	if err := d.pass(messages); err != nil {
+		return false, err
 	}
-	return len(messages) > 0 && d.after < head, nil
+	d.read = len(messages) > 0 && d.after < head
+	return d.read, nil
+}
+
+// mend draws the lesson from a repair: when it found something that nobody had
+// told of, the presence of this stream may have been lost, so it is noted anew.
+func (d *deliverer) mend(found bool) error {
+	repaired := d.looking
+	d.looking = false
+	if !found {
+		return nil
+	}
+	d.calm()
+	if repaired {
+		return d.service.cluster.attach(d.ctx, d.box, d.listener.began)
+	}
+	return nil
+}
+
+// pass sends envelopes, if there are any or if something else is to be told.
+func (d *deliverer) pass(messages []store.Msg) error {
+	response, err := d.response(messages)
+	if err != nil {
+		return storageFailed(err)
+	}
+	if len(messages) == 0 && !response.CaughtUp && response.Expired == 0 {
+		return nil
+	}
+	d.service.ledger.send(d.progress, d.after) // before the device can ack it
+	if err := d.write(response); err != nil {
+		return err
+	}
+	for _, m := range response.Deliveries {
+		d.service.metrics.Delivered(len(m.Payload))
+	}
+	return nil
 }
 
 // response packs a batch and moves the place behind it.
@@ -107,4 +193,50 @@ func (d *deliverer) write(r *posthornv1.ReceiveResponse) error {
 	}
 	_ = d.connection.SetWriteDeadline(time.Time{})
 	return nil
+}
+
+// calm starts the pauses between repairs from the shortest: where something
+// just came, more may have been on its way. A node on its own is told of all.
+func (d *deliverer) calm() {
+	d.patience = d.service.limits.Repair
+	if !d.service.cluster.alone {
+		d.patience /= firstRepair
+	}
+}
+
+// rest sets the time of the next repair, give or take a quarter, so that the
+// streams of a node do not ask all at once.
+func (d *deliverer) rest() {
+	if d.granted {
+		return
+	}
+	pause := d.patience
+	if !d.service.cluster.healthy() {
+		pause = min(pause, d.service.limits.RepairNoBus)
+	}
+	d.repair.Reset(pause - time.Duration(rand.Int64N(int64(pause)/4+1)))
+}
+
+// hasten makes the next repair due as soon as it is this stream's turn.
+func (d *deliverer) hasten() {
+	if d.granted {
+		return
+	}
+	d.granted = true
+	d.repair.Reset(d.service.repairs.Reserve().Delay())
+}
+
+// mayRepair is asked when a repair is due. It makes the next deliver ask the
+// store, or waits for this stream's turn.
+func (d *deliverer) mayRepair() bool {
+	if !d.granted {
+		if wait := d.service.repairs.Reserve().Delay(); wait > 0 {
+			d.granted = true
+			d.repair.Reset(wait)
+			return false
+		}
+	}
+	d.granted, d.looking, d.read = false, true, true
+	d.patience = min(2*d.patience, d.service.limits.Repair)
+	return true
 }

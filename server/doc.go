@@ -11,4 +11,8 @@
 //	                                                 hub ──▶ Receive of the recipient
 //	                                                            │
 //	                          store forgets it ◀── store.Ack ◀── Ack
+//
+// Several servers may share one store. The hub of the node that accepted an
+// envelope then hands it to the hub of the node that has the stream, over a
+// bus that may lose it: cluster.go, and deliverer.go for what is done about it.
 package server

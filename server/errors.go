@@ -24,6 +24,8 @@ var (
 	ErrAttachment = errors.New("server: attachment refused")
 	// ErrCrowded: a connection beyond the bound in all, or for its address.
 	ErrCrowded = errors.New("server: too many connections")
+	// ErrNode: the node's name cannot be used, or another process has it.
+	ErrNode = errors.New("server: the node cannot take part")
 	// ErrAddress: an address that posthornd must not listen on.
 	ErrAddress = errors.New("server: listen address refused")
 )

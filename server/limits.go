@@ -60,6 +60,12 @@ type Limits struct {
 	CallTime time.Duration
 	// KeepAlive is the longest silence on a delivery stream.
 	KeepAlive time.Duration
+	// Repair is the longest pause after which a delivery stream looks into the
+	// store although nobody told it of anything.
+	Repair time.Duration
+	// RepairNoBus is that pause while nodes do not hear each other. It bounds
+	// how late an envelope is that another node accepted meanwhile.
+	RepairNoBus time.Duration
 	// StreamWrite bounds how long a slow device may hold up its own stream.
 	StreamWrite time.Duration
 }
@@ -91,6 +97,8 @@ func DefaultLimits() Limits {
 		HeaderTime:            10 * time.Second,
 		CallTime:              20 * time.Second,
 		KeepAlive:             api.KeepAlive,
+		Repair:                time.Minute,
+		RepairNoBus:           4 * time.Second,
 		StreamWrite:           30 * time.Second,
 	}
 }
@@ -118,6 +126,7 @@ func (l Limits) resolve() Limits {
 	for _, pair := range [][2]*time.Duration{
 		{&l.Retention, &def.Retention}, {&l.HeaderTime, &def.HeaderTime}, {&l.CallTime, &def.CallTime}, {&l.KeepAlive, &def.KeepAlive}, {&l.StreamWrite, &def.StreamWrite},
 		{&l.AttachmentRetention, &def.AttachmentRetention},
+		{&l.Repair, &def.Repair}, {&l.RepairNoBus, &def.RepairNoBus},
 	} {
 		if *pair[0] == 0 {
 			*pair[0] = *pair[1]

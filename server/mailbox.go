@@ -6,12 +6,11 @@ import (
 	"errors"
 	"time"
 
-	"connectrpc.com/connect/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
-	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/metrics"
@@ -23,7 +22,9 @@ type mailboxService struct {
 	directory *directory
 	store     store.Store
 	hub       *hub
-	bytes     *limiter // payload bytes of each device
+	cluster   *cluster
+	repairs   *rate.Limiter // reads of streams that nobody told to read
+	bytes     *limiter      // payload bytes of each device
 	limits    Limits
 	stopping  <-chan struct{} // closed when streams must end
 	ledger    *ledger
@@ -65,7 +66,7 @@ func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendReque
 		answer.Statuses[places[i]] = statusOf(result.Err)
 		if result.Err == nil {
 			s.metrics.Appended(len(asked[places[i]].GetPayload()))
-			s.hub.wake(envelopes[i].Box)
+			s.cluster.announce(ctx, envelopes[i], result, now)
 		}
 	}
 	return answer, nil
@@ -143,76 +144,3 @@ func (s *mailboxService) Ack(ctx context.Context, request *posthornv1.AckRequest
 	}
 	return &posthornv1.AckResponse{}, nil
 }
-
-// Receive streams the calling device's mailbox until the device leaves, a
-// newer stream replaces this one, or the server stops.
-func (s *mailboxService) Receive(ctx context.Context, _ *posthornv1.ReceiveRequest, stream posthornv1connect.MailboxServiceReceiveServerStream) error {
-	box := callerOf(ctx).box
-	l := s.hub.listen(box)
-	defer s.leave(ctx, box, l)
-	if err := s.store.Attach(ctx, box, localNode); err != nil {
-		return storageFailed(err)
-	}
-	d := &deliverer{service: s, ctx: ctx, box: box, send: stream.Send, connection: requestOf(ctx).control}
-	if err := d.begin(); err != nil {
-		return err
-	}
-	defer d.end()
-	keepAlive := time.NewTicker(s.limits.KeepAlive)
-	defer keepAlive.Stop()
-	for {
-		more, err := d.deliver()
-		if err != nil {
-			return err
-		}
-		if err := s.await(ctx, l, more, keepAlive.C, d); err != nil {
-			return err
-		}
-	}
-}
-
-// await returns when there is, or may be, something to deliver. Its error ends
-// the stream.
-func (s *mailboxService) await(ctx context.Context, l *listener, more bool, keepAlive <-chan time.Time, d *deliverer) error {
-	for {
-		select {
-		case <-l.replaced:
-			return refusal{
-				code: connect.CodeAborted, reason: api.ReasonReplaced, text: "another stream of this device took over",
-				hint: "keep one connection for a device",
-			}.err(nil)
-		case <-s.stopping:
-			return refusal{
-				code: connect.CodeUnavailable, reason: api.ReasonStopping, text: "the server is stopping",
-				hint: "connect again in a moment", retry: time.Second,
-			}.err(nil)
-		case <-ctx.Done():
-			return ctx.Err()
-		default:
-		}
-		if more {
-			return nil
-		}
-		select {
-		case <-l.wake:
-			return nil
-		case <-keepAlive:
-			if err := d.write(&posthornv1.ReceiveResponse{}); err != nil {
-				return err
-			}
-		case <-l.replaced:
-		case <-s.stopping:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// leave ends a stream's presence, unless a newer stream has taken its place.
-func (s *mailboxService) leave(ctx context.Context, box store.Box, l *listener) {
-	if s.hub.leave(box, l) {
-		_ = s.store.Detach(context.WithoutCancel(ctx), box, localNode) // presence is a hint
-	}
-}
-
-// localNode names this process in the presence of a mailbox.
-const localNode = "local"

@@ -48,6 +48,9 @@ func openOver(t *testing.T, s store.Store, options Options) *office {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &office{t: t, store: s, srv: New(s, options), addr: l.Addr().String(), end: cancel, ended: make(chan error, 1)}
+	if err := o.srv.Join(ctx); err != nil {
+		t.Fatal(err)
+	}
 	go func() { o.ended <- o.srv.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		o.close()

@@ -12,12 +12,14 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"golang.org/x/time/rate"
 
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/server/blob"
+	"github.com/posthorn/posthorn/server/bus"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/metrics"
 	"github.com/posthorn/posthorn/server/store"
@@ -35,6 +37,12 @@ type Options struct {
 	// Blobs keeps attachments; the caller closes it after Serve. Nil: this
 	// server takes none.
 	Blobs blob.Store
+	// Node is the name of this node among several over one store; see
+	// CheckNodeName. "" means that no other process has the store.
+	Node string
+	// Bus tells nodes of each other's work. Nil: they find it in the store. The
+	// server closes it.
+	Bus bus.Bus
 	// Ready is asked whether something else is still missing; nil asks nobody.
 	Ready func() error
 	// Metrics counts what happens; nil counts for nobody.
@@ -54,6 +62,7 @@ type Server struct {
 	access  *access
 	auth    *authService
 	files   *attachmentService
+	cluster *cluster
 	http    *http.Server
 
 	stopping chan struct{} // closed when delivery streams must end
@@ -84,6 +93,7 @@ func New(s store.Store, options Options) *Server {
 	srv.auth = newAuthService(dir)
 	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
 	srv.access = newAccess(srv.auth.tokens, options, logger)
+	srv.cluster = newCluster(s, newHub(), srv.auth.challenges.keys, options, logger)
 	srv.http = srv.httpServer(srv.rpc(dir))
 	return srv
 }
@@ -96,7 +106,8 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox,
 	})
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
-		directory: dir, store: srv.store, hub: newHub(), bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics,
+		directory: dir, store: srv.store, hub: srv.cluster.hub, cluster: srv.cluster, repairs: rate.NewLimiter(repairsPerSecond, repairsPerSecond/10),
+		bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics,
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
 	mux := http.NewServeMux()
@@ -156,25 +167,41 @@ func (srv *Server) accept(l net.Listener) error {
 // Handler is the server as an HTTP handler, for tests and for embedding.
 func (srv *Server) Handler() http.Handler { return srv.http.Handler }
 
+// Join takes this node's place among those over the store, which may take
+// some seconds when the node did not stop cleanly before. Serve does not begin
+// without: call it first. ErrNode: the name is not to be had.
+func (srv *Server) Join(ctx context.Context) error { return srv.cluster.join(ctx) }
+
 // Serve answers on the listener until ctx ends, then stops within ten seconds:
-// streams are told, calls in progress finish. It closes the listener.
+// streams are told, calls in progress finish. It closes the listener. A node
+// must have joined before, and ends with ErrNode when its name is taken over.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	background, end := context.WithCancel(ctx)
 	var upkeep sync.WaitGroup
+	ousted := make(chan error, 1)
 	upkeep.Go(func() { srv.sweep(background) })
 	upkeep.Go(func() { srv.access.live.watch(background, srv.store) })
+	upkeep.Go(func() {
+		if err := srv.cluster.run(background); err != nil {
+			ousted <- err
+		}
+	})
 	failed := make(chan error, 1)
 	go func() { failed <- srv.accept(srv.bound(l)) }()
 	srv.log.Info("serving")
 	var err error
 	select {
 	case err = <-failed:
+	case err = <-ousted:
+		err = errors.Join(err, srv.stop())
+		<-failed
 	case <-ctx.Done():
 		err = srv.stop()
 		<-failed
 	}
 	end()
 	upkeep.Wait()
+	srv.cluster.leave()
 	srv.log.Info("stopped")
 	return err
 }

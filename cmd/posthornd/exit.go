@@ -12,6 +12,7 @@ import (
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/blob/s3"
+	"github.com/posthorn/posthorn/server/bus"
 	"github.com/posthorn/posthorn/server/cert"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/postgres"
@@ -49,6 +50,8 @@ var verdicts = []struct {
 	{cert.ErrPair, "check the two PEM files, and that the key belongs to the certificate"},
 	{cert.ErrIncomplete, "restore key.pem from a backup; if it is lost, remove cert.pem: clients that know the server by an invite must then be invited anew"},
 	{s3.ErrBucket, "check the address behind --blobs, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+	{server.ErrNode, "give each posthornd over one store a --node-name of its own, or none"},
+	{bus.ErrAddress, "write --bus as nats://HOST:PORT or tls://HOST:PORT"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{admin.ErrName, "move it out of the data folder"},
 	{postgres.ErrURL, "write it as postgres://USER@HOST/DATABASE, and characters of a password such as @ and / as %40 and %2F"},

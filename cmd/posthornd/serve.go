@@ -25,6 +25,7 @@ type serveOptions struct {
 	tls     tlsOptions
 	store   storeOptions
 	files   attachmentOptions
+	nodes   nodeOptions
 	limits  limitOptions
 	metrics metricsOptions
 }
@@ -38,6 +39,9 @@ func (o *serveOptions) flags(flags *pflag.FlagSet) {
 	flags.TextVar(&o.level, "log-level", slog.LevelInfo, "`level` of the log: debug, info, warn or error")
 	flags.String(configFlag, "", "TOML `file` with options that neither the command line nor a variable sets")
 }
+
+// shared tells whether other processes may have the same store.
+func (o *serveOptions) shared() bool { return o.store.where != embedded }
 
 func newServe(a *app) *cobra.Command {
 	o := serveOptions{}
@@ -67,6 +71,7 @@ before a variable, and a variable before the file.`,
 		o.store.flags(flags)
 		o.files.flags(flags)
 	})
+	options.add("Nodes", o.nodes.flags)
 	options.add("Monitoring", o.metrics.flags)
 	options.add("Limits", o.limits.flags)
 	cmd.SetHelpFunc(options.help)
@@ -78,6 +83,9 @@ before a variable, and a variable before the file.`,
 			return err
 		}
 		if err := o.limits.check(cmd); err != nil {
+			return err
+		}
+		if err := o.nodes.check(cmd, o.shared()); err != nil {
 			return err
 		}
 		return a.serve(cmd.Context(), o)
@@ -119,11 +127,18 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	srv := server.New(kept, server.Options{
+	options := server.Options{
 		OpenRegistration: o.open, BehindProxy: o.proxied, TLS: secure, Ready: certified,
 		Blobs: blobs, Limits: o.limits.Limits, Metrics: watch.counts, Log: log,
-	})
+	}
+	if err := o.nodes.place(&options, o.shared(), log); err != nil {
+		return err
+	}
+	srv := server.New(kept, options)
 	watch.follow(srv, kept)
+	if err := srv.Join(ctx); err != nil {
+		return err
+	}
 	closeDesk, err := openDesk(srv, kept, o, listener, log)
 	if err != nil {
 		return err

@@ -64,5 +64,7 @@ func (o *limitOptions) network(flags *pflag.FlagSet) {
 	flags.Var(span{&o.HeaderTime, time.Second, 2 * time.Minute}, "header-time", "how long the head of a request, or a TLS handshake, may take")
 	flags.Var(span{&o.CallTime, time.Second, 10 * time.Minute}, "call-time", "how long a call may take, delivery streams excepted")
 	flags.Var(span{&o.KeepAlive, time.Second, api.KeepAlive}, "keep-alive", "the longest silence on a delivery stream")
+	flags.Var(span{&o.Repair, time.Second, time.Hour}, "repair", "the longest pause after which an idle delivery stream looks into the store")
+	flags.Var(span{&o.RepairNoBus, time.Second, time.Hour}, "repair-no-bus", "that pause while nodes do not hear each other")
 	flags.Var(span{&o.StreamWrite, time.Second, 10 * time.Minute}, "stream-write", "how long a device may leave a delivery untaken")
 }

@@ -28,6 +28,8 @@ var realTime = map[string]string{
 	"cmd/posthorn/progress.go tell":                "how often a terminal is drawn",
 	"cmd/posthorn-demo/script.go script":           "the stopwatch of the demo",
 	"cmd/posthorn-demo/script.go summary":          "the same",
+	"server/members.go newMembers":                 "when nodes were heard is elapsed time from here on",
+	"server/members.go elapsed":                    "the same",
 }
 
 // clockReads are the calls that ask what time it is.

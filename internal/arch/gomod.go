@@ -92,6 +92,7 @@ var suppliers = []supplier{
 	{"github.com/adrg/xdg", []string{"cmd/posthorn"}, "where a profile lives by default is the program's choice"},
 	{"golang.org/x/crypto", []string{"client/localdb"}, "Argon2id turns a passphrase into a key; the protocol needs nothing from here"},
 	{"github.com/pelletier/go-toml/v2", []string{"cmd/posthornd"}, "a configuration file is the program's face, like its options"},
+	{"github.com/nats-io/nats.go", []string{"server/bus"}, "one way between nodes, one folder"},
 	{"golang.org/x/time", []string{"server"}, "rates are limited at the door"},
 	{"golang.org/x/term", []string{"cmd/..."}, "only programs talk to terminals"},
 	{"golang.org/x/sys", []string{"cmd/...", "client/localdb"}, "system calls that the standard library does not wrap"},

@@ -64,6 +64,7 @@ var forTests = []layer{
 	{pkg: "server/blob/blobtest", why: "one suite for every place that keeps attachments"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/store/postgres/pgtest", why: "private PostgreSQL servers"},
+	{pkg: "server/bus/bustest", why: "a real NATS server that tests may hurt"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "formal", why: "models of the protocol, and what decides their queries"},

@@ -1,0 +1,9 @@
+//go:build unix && !linux
+
+package bustest
+
+import "syscall"
+
+func attributes() *syscall.SysProcAttr { return nil }
+
+func hold() {}

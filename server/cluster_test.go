@@ -1,0 +1,452 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/server/bus"
+	"github.com/posthorn/posthorn/server/bus/bustest"
+	"github.com/posthorn/posthorn/server/store"
+	"github.com/posthorn/posthorn/server/store/memory"
+)
+
+// hurried makes nodes notice each other faster than real ones.
+func hurried(t *testing.T) {
+	was := pace
+	pace = tempo{beat: 100 * time.Millisecond, watch: 400 * time.Millisecond, silence: 500 * time.Millisecond, lease: time.Second, forget: 3 * time.Second}
+	t.Cleanup(func() { pace = was })
+}
+
+// node opens one of several servers over a store.
+func node(t *testing.T, s store.Store, name string, b bus.Bus, limits Limits) *office {
+	return openOver(t, s, Options{OpenRegistration: true, Node: name, Bus: b, Limits: limits})
+}
+
+// onNATS is a connection to a NATS server.
+func onNATS(t *testing.T, s *bustest.Server) bus.Bus {
+	t.Helper()
+	b, err := bus.New(bus.Options{URL: s.URL(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// patient streams look into the store so seldom that what comes was pushed.
+func patient() Limits {
+	l := limitless()
+	l.Repair, l.RepairNoBus = time.Hour, time.Hour
+	return l
+}
+
+// healthy waits until all nodes hear each other.
+func healthy(t *testing.T, want bool, all ...*office) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if !slices.ContainsFunc(all, func(o *office) bool { return o.srv.cluster.healthy() != want }) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nodes never became healthy=%v", want)
+		}
+	}
+}
+
+// three nodes over one store and a NATS server, which hear each other.
+func three(t *testing.T, limits Limits) (nats *bustest.Server, all []*office) {
+	nats = bustest.Start(t)
+	s := memory.New()
+	for i := range 3 {
+		all = append(all, node(t, s, fmt.Sprintf("node-%d", i), onNATS(t, nats), limits))
+	}
+	time.Sleep(2 * pace.silence) // nobody is given credit any more
+	healthy(t, true, all...)
+	return nats, all
+}
+
+// gets reads one envelope and says how long it took.
+func (e ear) gets(payload string, since time.Time) time.Duration {
+	e.t.Helper()
+	for {
+		r := e.next()
+		for _, d := range r.GetDeliveries() {
+			if string(d.GetPayload()) != payload {
+				e.t.Fatalf("%q came where %q was due", d.GetPayload(), payload)
+			}
+			return time.Since(since)
+		}
+	}
+}
+
+// What one node accepts, a device gets at another, pushed and not looked for.
+func TestPushAcrossNodes(t *testing.T) {
+	hurried(t)
+	_, all := three(t, patient())
+	alice, bob := all[0].join("alice"), all[1].join("bob")
+	heard := bob.listen()
+	heard.catchUp()
+	alice.sendAll(envelope(bob, "the first is looked for once")) // the stream does not know its number yet
+	heard.gets("the first is looked for once", time.Now())
+	var slowest time.Duration
+	for i := range 50 {
+		for from, o := range all {
+			text, began := fmt.Sprintf("%d from node %d", i, from), time.Now()
+			alice.at(o).sendAll(envelope(bob, text))
+			slowest = max(slowest, heard.gets(text, began))
+		}
+	}
+	big := string(make([]byte, maxPushed+1))
+	began := time.Now()
+	alice.at(all[2]).sendAll(envelope(bob, big))
+	t.Logf("slowest of 150: %v; one above the bound of a push: %v", slowest.Round(time.Microsecond), heard.gets(big, began).Round(time.Microsecond))
+}
+
+// A device that goes to another node takes its stream along: the older one
+// ends, and the new one is pushed to.
+func TestDeviceMovesBetweenNodes(t *testing.T) {
+	hurried(t)
+	_, all := three(t, patient())
+	alice, bob := all[0].join("alice"), all[1].join("bob")
+	older := bob.listen()
+	older.catchUp()
+	for move := range 6 {
+		newer := bob.at(all[(move+2)%3]).listen()
+		newer.catchUp()
+		_, err := older.stream.Receive()
+		if detailOf(t, err).GetReason() != api.ReasonReplaced {
+			t.Fatalf("move %d: the older stream got %v", move, err)
+		}
+		text := fmt.Sprint("after move ", move)
+		alice.sendAll(envelope(bob, text))
+		newer.gets(text, time.Now())
+		bob.ack(uint64(move + 1))
+		older = newer
+	}
+}
+
+// Without a bus at all, nodes over one store deliver by looking into it.
+func TestNodesWithoutABus(t *testing.T) {
+	hurried(t)
+	l := limitless()
+	l.Repair, l.RepairNoBus = time.Hour, 100*time.Millisecond
+	s := memory.New()
+	here, there := node(t, s, "here", nil, l), node(t, s, "there", nil, l)
+	healthy(t, false, here, there)
+	alice, bob := here.join("alice"), there.join("bob")
+	heard := bob.listen()
+	heard.catchUp()
+	for i := range 10 {
+		began := time.Now()
+		alice.sendAll(envelope(bob, fmt.Sprint(i)))
+		if took := heard.gets(fmt.Sprint(i), began); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	}
+}
+
+// hurt is a way to hurt a NATS server, and to make it well.
+var hurts = map[string]struct{ hurt, heal func(*bustest.Server) }{
+	"killed": {(*bustest.Server).Kill, (*bustest.Server).Restart},
+	"paused": {(*bustest.Server).Pause, (*bustest.Server).Resume},
+}
+
+// TestWithoutNATS: while the bus is gone, envelopes come within the bound that
+// the limits set once the failure is noticed, each once and in order; and when
+// it is back they are pushed again.
+func TestWithoutNATS(t *testing.T) {
+	for name, way := range hurts {
+		t.Run(name, func(t *testing.T) {
+			hurried(t)
+			l := limitless()
+			l.Repair, l.RepairNoBus = time.Hour, 200*time.Millisecond
+			nats, all := three(t, l)
+			alice, bob := all[0].join("alice"), all[1].join("bob")
+			heard := bob.listen()
+			heard.catchUp()
+			alice.sendAll(envelope(bob, "before"))
+			heard.gets("before", time.Now())
+
+			way.hurt(nats)
+			began := time.Now()
+			alice.sendAll(envelope(bob, "unnoticed"))
+			unnoticed := heard.gets("unnoticed", began)
+			healthy(t, false, all...)
+			var slowest time.Duration
+			for i := range 10 {
+				began := time.Now()
+				alice.sendAll(envelope(bob, fmt.Sprint(i)))
+				slowest = max(slowest, heard.gets(fmt.Sprint(i), began))
+			}
+			if bound := 2 * time.Second; slowest > bound {
+				t.Errorf("without the bus one took %v", slowest)
+			}
+
+			way.heal(nats)
+			healthy(t, true, all...)
+			alice.sendAll(envelope(bob, "after"))
+			heard.gets("after", time.Now())
+			var pushed time.Duration
+			for i := range 10 {
+				began := time.Now()
+				alice.sendAll(envelope(bob, fmt.Sprint("pushed ", i)))
+				pushed = max(pushed, heard.gets(fmt.Sprint("pushed ", i), began))
+			}
+			t.Logf("at the failure %v, then at most %v, pushed again in at most %v", unnoticed.Round(time.Millisecond), slowest.Round(time.Millisecond), pushed.Round(time.Microsecond))
+		})
+	}
+}
+
+// A second process with the name of a node is refused while the first lives,
+// and takes over at once after a clean stop, soon after a crash.
+func TestOneNodeForAName(t *testing.T) {
+	hurried(t)
+	s := memory.New()
+	first := node(t, s, "mail-1", nil, Limits{})
+	second := New(s, Options{Node: "mail-1"})
+	if err := second.Join(t.Context()); !errors.Is(err, ErrNode) {
+		t.Fatalf("a second process with the name: %v", err)
+	}
+	first.close()
+	began := time.Now()
+	if err := second.Join(t.Context()); err != nil || time.Since(began) > pace.watch/2 {
+		t.Fatalf("after a clean stop: %v after %v", err, time.Since(began))
+	}
+	third := New(s, Options{Node: "mail-1"}) // the second does not run: it has crashed
+	if err := third.Join(t.Context()); err != nil || time.Since(began) < pace.watch {
+		t.Fatalf("after a crash: %v after %v", err, time.Since(began))
+	}
+	if err := second.cluster.run(t.Context()); !errors.Is(err, ErrNode) {
+		t.Errorf("the first holder of a name that was taken over goes on: %v", err)
+	}
+	third.cluster.leave()
+}
+
+// A node that dies is forgotten, and until then nobody waits for it.
+func TestDeadNodesAreForgotten(t *testing.T) {
+	hurried(t)
+	s := memory.New()
+	dead := New(s, Options{Node: "dead"})
+	if err := dead.Join(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	live := node(t, s, "live", nil, Limits{})
+	healthy(t, false, live)
+	healthy(t, true, live) // the lease has run out
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		value, _, err := s.Get(t.Context(), nodesKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := parseNodesRecord(value); err != nil || len(all) == 1 && all[0].name == "live" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("it is there for ever")
+		}
+	}
+}
+
+func TestNodeNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"a": true, "mail-1": true, "": false, "Mail": false, "a.b": false, "a b": false, "ä": false, "x*": false,
+		"0123456789012345678901234567890a": true, "0123456789012345678901234567890ab": false,
+	} {
+		if err := CheckNodeName(name); (err == nil) != ok || err != nil && !errors.Is(err, ErrNode) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// rumour is a network between nodes that loses, doubles and delays what it
+// carries, and is never noticed doing so.
+type rumour struct {
+	mu    sync.Mutex
+	nodes map[string]bus.Receiver
+	late  sync.WaitGroup
+	lost  atomic.Int64
+}
+
+type rumourBus struct {
+	*rumour
+	node string
+}
+
+func (b *rumourBus) Join(node string, in bus.Receiver) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.node, b.nodes[node] = node, in
+	return nil
+}
+
+func (b *rumourBus) Send(node string, message []byte) {
+	b.mu.Lock()
+	in := b.nodes[node]
+	b.mu.Unlock()
+	if in == nil || rand.IntN(10) < 3 {
+		b.lost.Add(1)
+		return
+	}
+	for range 1 + rand.IntN(2) {
+		delay := time.Duration(rand.IntN(3)*rand.IntN(10)) * time.Millisecond
+		copied := slices.Clone(message)
+		b.late.Go(func() {
+			time.Sleep(delay)
+			in.Receive(copied)
+		})
+	}
+}
+
+func (b *rumourBus) Broadcast(message []byte) {
+	b.mu.Lock()
+	all := make([]string, 0, len(b.nodes))
+	for id := range b.nodes {
+		all = append(all, id)
+	}
+	b.mu.Unlock()
+	for _, id := range all {
+		b.Send(id, message)
+	}
+}
+
+func (b *rumourBus) Lost() uint64 { return 0 }
+func (b *rumourBus) Up() bool     { return true }
+func (b *rumourBus) Close()       {}
+
+// TestNoGapOverABadBus: three nodes, a bus that loses a third, doubles half and
+// brings the rest in any order; senders at all nodes, and a device that moves
+// between them. Each of its streams is without a gap and in order, and in the
+// end everything has come.
+func TestNoGapOverABadBus(t *testing.T) {
+	hurried(t)
+	const senders, each = 4, 60
+	l := limitless()
+	l.Repair, l.RepairNoBus = 640*time.Millisecond, 20*time.Millisecond
+	s, between := memory.New(), &rumour{nodes: map[string]bus.Receiver{}}
+	t.Cleanup(between.late.Wait)
+	var all []*office
+	for i := range 3 {
+		all = append(all, node(t, s, fmt.Sprint("node-", i), &rumourBus{rumour: between}, l))
+	}
+	bob := all[0].join("bob")
+	var sending sync.WaitGroup
+	for i := range senders {
+		p := all[i%3].join(fmt.Sprint("sender", i))
+		sending.Go(func() { p.rain(bob, all, each) })
+	}
+	got := map[string]bool{}
+	for last := uint64(0); len(got) < senders*each; {
+		last = bob.at(all[rand.IntN(3)]).listenFor(last, got, 1+rand.IntN(40), senders*each)
+	}
+	sending.Wait()
+	if between.lost.Load() == 0 {
+		t.Error("the bus lost nothing")
+	}
+}
+
+// rain sends envelopes one by one, each at another node.
+func (p *person) rain(to *person, nodes []*office, n int) {
+	lines := make([]*line, len(nodes))
+	for i, o := range nodes {
+		lines[i] = o.connectAs(p.audience, false)
+	}
+	for i := range n {
+		e := envelope(to, fmt.Sprintf("%s %d", p.name, i))
+		answer, err := lines[rand.IntN(len(lines))].mailbox.Send(bearer(p.t, p.token), &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{e}})
+		if err != nil || answer.GetStatuses()[0] != posthornv1.SendStatus_SEND_STATUS_ACCEPTED {
+			p.t.Errorf("not accepted: %v %v", answer, err)
+		}
+		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+	}
+}
+
+// listenFor opens a stream after what was acknowledged, takes some envelopes or
+// all that are left, and acknowledges them. It returns the last number.
+func (p *person) listenFor(last uint64, got map[string]bool, some, all int) uint64 {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(bearer(p.t, p.token), 30*time.Second)
+	defer cancel()
+	stream, err := p.line.mailbox.Receive(ctx, &posthornv1.ReceiveRequest{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer stream.Close()
+	for had := len(got); len(got) < had+some && len(got) < all; {
+		r, err := stream.Receive()
+		if err != nil {
+			p.t.Fatalf("with %d of %d: %v", len(got), all, err)
+		}
+		for _, d := range r.GetDeliveries() {
+			if last++; d.GetSeq() != last {
+				p.t.Fatalf("number %d came where %d was due", d.GetSeq(), last)
+			}
+			if got[string(d.GetPayload())] {
+				p.t.Fatalf("%q came twice", d.GetPayload())
+			}
+			got[string(d.GetPayload())] = true
+		}
+	}
+	p.ack(last)
+	return last
+}
+
+// A device that does not read costs its node a bounded amount of memory while
+// other nodes push to it without end, and misses nothing.
+func TestSlowDeviceAtAnotherNode(t *testing.T) {
+	hurried(t)
+	const senders, each, size = 4, 120, 60_000
+	_, all := three(t, limitless())
+	bob := all[1].join("bob")
+	slow := bob.at(all[1]).listen() // its window fills, and then it holds up its own stream
+	slow.catchUp()
+	var sending sync.WaitGroup
+	for i := range senders {
+		p := all[2*(i%2)].join(fmt.Sprint("sender", i))
+		sending.Go(func() {
+			for n := range each {
+				p.sendAll(envelope(bob, fmt.Sprintf("%*d", size, i*each+n)))
+			}
+		})
+	}
+	sent := make(chan struct{})
+	go func() {
+		sending.Wait()
+		close(sent)
+	}()
+	fell := false
+	for sending := true; sending; {
+		select {
+		case <-sent:
+			sending = false
+		case <-time.After(time.Millisecond):
+		}
+		h := all[1].srv.cluster.hub
+		h.mu.Lock()
+		for _, l := range h.streams {
+			if fell = fell || l.news.behind; l.news.size > queuedBytes || len(l.news.queue) > queuedEnvelopes {
+				t.Errorf("%d envelopes with %d bytes wait in memory", len(l.news.queue), l.news.size)
+			}
+		}
+		h.mu.Unlock()
+	}
+	if !fell {
+		t.Error("the device was never too slow")
+	}
+	next := uint64(0)
+	for next < senders*each {
+		for _, d := range slow.next().GetDeliveries() {
+			if next++; d.GetSeq() != next || len(d.GetPayload()) != size {
+				t.Fatalf("number %d with %d bytes came where %d was due", d.GetSeq(), len(d.GetPayload()), next)
+			}
+		}
+	}
+}
