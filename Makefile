@@ -33,6 +33,10 @@ secrets: ## the test hooks, and the search of memory and files for erased secret
 	GOEXPERIMENT=runtimesecret go test ./internal/secret
 	go test -tags testhooks ./e2e -v -run 'TestClock|TestHooks|TestScan|TestErased'
 
+.PHONY: cluster-faults
+cluster-faults: ## kill, hang and cut off each part of a cluster under load; needs PostgreSQL and nats-server
+	go test ./e2e -v -count=1 -run 'TestClusterFaults|TestThreeNodes|TestQuietNodes'
+
 .PHONY: bench
 bench: ## the core beside its floor; the figures go into the documents
 	go test ./bench -run Ratios -ratios -write -count 1 -v

@@ -17,6 +17,8 @@ const storedPage = "../docs/what-the-server-stores.md"
 
 // inMemory are fields of stored records that are not written.
 var inMemory = map[string]string{
+	"notice.kind": "travels between nodes, and is kept nowhere", "notice.lost": "the same", "notice.box": "the same",
+	"notice.at": "the same", "notice.msg": "the same",
 	"head.durable": "how far the disk is", "head.flights": "batches on their way to it",
 }
 
