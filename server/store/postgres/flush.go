@@ -212,7 +212,9 @@ func (s *Store) once(f func(context.Context, *pgxpool.Conn) error) error {
 // plainAppend raises the heads of mailboxes that are far from full and inserts
 // the envelopes, for as many mailboxes as come. A mailbox that is not in its
 // answer was left alone: it is unknown, dropped, or more than a quarter full,
-// so that shares have to be looked at.
+// so that shares have to be looked at. The mailboxes come sorted, and are found
+// one by one through the index, so that heads are locked in this order; where a
+// database plans otherwise, it may have to break up a deadlock now and then.
 const plainAppend = `
 WITH b AS (
   SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS b(box, n, size)

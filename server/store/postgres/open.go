@@ -26,10 +26,10 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, config, o); err != nil {
+	s := newStore(o)
+	if s.tuned, err = prepare(ctx, config, o); err != nil {
 		return nil, fmt.Errorf("store: not opened: %w", opening(err))
 	}
-	s := newStore(o)
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("store: not opened: %w", opening(err))
 	}
@@ -42,22 +42,23 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// prepare migrates over a connection of its own.
-func prepare(ctx context.Context, config *pgxpool.Config, o Options) error {
+// prepare migrates over a connection of its own, and says whether the database
+// is PostgreSQL itself.
+func prepare(ctx context.Context, config *pgxpool.Config, o Options) (tuned bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*o.Patience)
 	defer cancel()
 	cc := config.ConnConfig.Copy()
 	neverCancel(cc)
 	c, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer c.Close(ctx)
 	v, err := look(ctx, c.PgConn())
 	if err != nil {
-		return err
+		return false, err
 	}
-	return migrate(ctx, c, o, v)
+	return v.postgres, migrate(ctx, c, o, v)
 }
 
 // opening is translate for an error of Open: what refuses a database is not

@@ -65,9 +65,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		}
 		var out store.Stats
 		var oldest *int64
-		err := s.pool.QueryRow(ctx, `SELECT count(*), coalesce(sum(h.last - h.first + 1), 0)::bigint, min(e.at)
-			FROM posthorn.heads AS h LEFT JOIN posthorn.envelopes AS e ON e.box = h.box AND e.seq = h.first
-			WHERE NOT h.gone`).Scan(&out.Mailboxes, &out.Queued, &oldest)
+		err := s.transaction(ctx, func(tx pgx.Tx) error { return s.countAll(ctx, tx, &out, &oldest) })
 		if err != nil {
 			return out, err
 		}
@@ -77,4 +75,15 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		s.count.stats, s.count.until = out, time.Now().Add(countRest*time.Since(from))
 		return out, nil
 	})
+}
+
+func (s *Store) countAll(ctx context.Context, tx pgx.Tx, out *store.Stats, oldest **int64) error {
+	if s.tuned {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan TO on`); err != nil {
+			return err
+		}
+	}
+	return tx.QueryRow(ctx, `SELECT count(*), coalesce(sum(h.last - h.first + 1), 0)::bigint, min(e.at)
+			FROM posthorn.heads AS h LEFT JOIN posthorn.envelopes AS e ON e.box = h.box AND e.seq = h.first
+			WHERE NOT h.gone`).Scan(&out.Mailboxes, &out.Queued, oldest)
 }

@@ -194,7 +194,8 @@ func (v *server) set(ctx context.Context, c *pgconn.PgConn) error {
 	sql := `SET synchronous_commit TO ` + v.commit
 	if v.postgres {
 		sql += `; SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off;
-			SET idle_in_transaction_session_timeout TO '60s'; SET statement_timeout TO 0; SET jit TO off`
+			SET idle_in_transaction_session_timeout TO '60s'; SET statement_timeout TO 0; SET jit TO off;
+			SET enable_seqscan TO off` // small tables too are gone through in the order of their keys, see plainAppend
 	}
 	_, err := c.Exec(ctx, sql).ReadAll()
 	return err

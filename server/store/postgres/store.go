@@ -71,9 +71,10 @@ func (o Options) withDefaults() Options {
 
 // Store is a store.Store on a database.
 type Store struct {
-	pool *pgxpool.Pool
-	opts Options
-	id   []byte // of this opening of the store, in the table opened
+	pool  *pgxpool.Pool
+	opts  Options
+	tuned bool   // PostgreSQL itself: its planner has been told what to do
+	id    []byte // of this opening of the store, in the table opened
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool

@@ -246,22 +246,12 @@ func (c *Cluster) Folder() string { return c.folder }
 // PID is the process id of the server.
 func (c *Cluster) PID() int { return c.process.Process.Pid }
 
-// Database makes an empty database and returns its URL.
+// Database makes an empty database and returns its URL. It stays until the
+// server goes: dropping one makes the server write everything out.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", shared.made.Add(1))
 	c.Exec(t, "postgres", "CREATE DATABASE "+name)
-	t.Cleanup(func() {
-		if c.hasEnded() {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if conn, err := pgx.Connect(ctx, c.URL("postgres")); err == nil {
-			_, _ = conn.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-			_ = conn.Close(ctx)
-		}
-	})
 	return c.URL(name)
 }
 
