@@ -5,6 +5,7 @@ TIME ?= 30s
 STATES ?= 1000000
 N ?= 10000000
 SOAK ?= 30m
+SIZE ?= 1024
 TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -36,6 +37,11 @@ secrets: ## the test hooks, and the search of memory and files for erased secret
 .PHONY: cluster-faults
 cluster-faults: ## kill, hang and cut off each part of a cluster under load; needs PostgreSQL and nats-server
 	go test ./e2e -v -count=1 -run 'TestClusterFaults|TestThreeNodes|TestQuietNodes'
+
+.PHONY: attachment
+attachment: ## one file of SIZE=1024 MiB through client and server, with the heap and the memory of the programs
+	POSTHORN_TEST_ATTACHMENT_MIB=$(SIZE) go test ./client -run 'TestTransfersTakeLittleMemory' -count=1 -v -timeout 30m
+	POSTHORN_TEST_ATTACHMENT_MIB=$(SIZE) go test ./e2e -run 'TestAttachmentTakesLittleMemory' -count=1 -v -timeout 30m
 
 .PHONY: bench
 bench: ## the core beside its floor; the figures go into the documents

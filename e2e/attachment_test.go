@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,5 +203,86 @@ func TestAttachmentLimits(t *testing.T) {
 	}
 	if ids := idsIn(bob.must("read") + bob.must("attachment", "list", "--json")); len(ids) != 2 {
 		t.Errorf("%d attachments arrived", len(ids))
+	}
+}
+
+// TestAttachmentTakesLittleMemory measures the greatest resident memory of each
+// program while a file goes through all of them. The size can be raised:
+// POSTHORN_TEST_ATTACHMENT_MIB=1024.
+func TestAttachmentTakesLittleMemory(t *testing.T) {
+	t.Parallel()
+	size := 64
+	if text := os.Getenv("POSTHORN_TEST_ATTACHMENT_MIB"); text != "" {
+		if _, err := fmt.Sscan(text, &size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := startDaemon(t, "--attachment-size", "1GiB", "--rate-attachment-bytes", "1GiB:1GiB")
+	alice, bob := contacts(t, d)
+	path := filepath.Join(t.TempDir(), "film.mp4")
+	if f, err := os.Create(path); err != nil || f.Truncate(int64(size)<<20) != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	measure := func(p *person, args ...string) string {
+		cmd := p.command(t.Context(), args...)
+		began := time.Now()
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		t.Logf("posthorn %s: %v, %d MiB resident at most", args[0], time.Since(began).Round(time.Millisecond), peak(cmd.ProcessState)>>20)
+		if peak(cmd.ProcessState) > 96<<20 {
+			t.Errorf("posthorn %s took %d MiB of memory", args[0], peak(cmd.ProcessState)>>20)
+		}
+		return string(out)
+	}
+	measure(alice, "send", "@bob", "-a", path)
+	bob.must("read")
+	id := idsIn(bob.must("attachment", "list", "--json"))[0]
+	saved := strings.TrimSpace(measure(bob, "attachment", "save", id, t.TempDir()))
+	if there, err := os.Stat(saved); err != nil || there.Size() != int64(size)<<20 {
+		t.Errorf("%v, %v", there, err)
+	}
+	server := d.process
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("posthornd: %d MiB resident at most", peak(server.ProcessState)>>20)
+	if peak(server.ProcessState) > 256<<20 {
+		t.Errorf("posthornd took %d MiB of memory", peak(server.ProcessState)>>20)
+	}
+}
+
+// peak is the greatest resident memory of a process that has ended, in bytes.
+func peak(p *os.ProcessState) int64 {
+	usage, ok := p.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return int64(usage.Maxrss) // bytes there
+	}
+	return int64(usage.Maxrss) << 10
+}
+
+// TestA49NothingIsFetchedUnasked: a message with files makes no device fetch
+// anything, neither the files nor what a text in it points to.
+func TestA49NothingIsFetchedUnasked(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t)
+	wire, url := record(t, d.url())
+	alice, bob := register(t, "alice", url), register(t, "bob", url)
+	path, _ := randomFile(t, "plan.html", 3000)
+	alice.must("send", "@bob", "-a", path, url+"/look?at=this ![x]("+url+"/image.png)")
+	before := wire.others.Load()
+	bob.must("read")
+	bob.must("read", "--all", "--json")
+	id := idsIn(bob.must("attachment", "list", "--json"))[0]
+	if wire.fetched.Load() != 0 || wire.others.Load() != before {
+		t.Errorf("%d fetches and %d requests for pages", wire.fetched.Load(), wire.others.Load()-before)
+	}
+	bob.must("attachment", "save", id, t.TempDir())
+	if wire.fetched.Load() == 0 {
+		t.Error("the count does not see a fetch")
 	}
 }

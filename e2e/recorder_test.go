@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,9 @@ import (
 // any client ever tried to send, whether or not the server took it.
 type recorder struct {
 	t *testing.T
+
+	fetched atomic.Int64 // ranges of attachments
+	others  atomic.Int64 // requests for anything that is no call
 
 	mu        sync.Mutex
 	envelopes []*posthornv1.Envelope
@@ -44,8 +48,13 @@ func record(t *testing.T, server string) (*recorder, string) {
 		},
 	}
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasSuffix(req.URL.Path, "MailboxService/Send") {
+		switch {
+		case strings.HasSuffix(req.URL.Path, "MailboxService/Send"):
 			r.keep(req)
+		case strings.HasSuffix(req.URL.Path, "AttachmentService/FetchAttachment"):
+			r.fetched.Add(1)
+		case !strings.HasPrefix(req.URL.Path, "/posthorn.v1."):
+			r.others.Add(1)
 		}
 		forward.ServeHTTP(w, req)
 	}))
