@@ -200,3 +200,18 @@ func TestTransfersTakeLittleMemory(t *testing.T) {
 		t.Errorf("the heap grew by %d MiB", (most-before.HeapInuse)>>20)
 	}
 }
+
+// A message with files that a lost session swallowed is sealed again whole.
+func TestRepairBringsFilesAgain(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.befriended()
+	w.forgetSessions(bob)
+	bob = w.restart(bob)
+	path, data := document(t, "a.pdf", 5000)
+	id := w.attach(alice, bob, "did you", path)[0].ID
+	w.sync(bob)
+	w.wantUnread(bob)
+	w.settleAll(alice, bob)
+	w.wantUnread(bob, "did you")
+	wantBytes(t, w.save(bob, id, t.TempDir()), data)
+}

@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/internal/clock"
@@ -198,6 +199,23 @@ func (s *attachmentService) forget(ctx context.Context, who caller, id blob.ID) 
 		}
 		*all = append((*all)[:i], (*all)[i+1:]...)
 		return true, nil
+	})
+}
+
+// forgetAll removes what an account has uploaded, whoever it was for.
+func (s *attachmentService) forgetAll(ctx context.Context, id account.ID) error {
+	return s.directory.changeUploads(ctx, id, func(all *uploads) (bool, error) {
+		for _, u := range *all {
+			if s.blobs == nil {
+				break // they lie where this server cannot reach, and expire there
+			}
+			if err := s.blobs.Remove(ctx, u.id); err != nil {
+				return false, storageFailed(err)
+			}
+		}
+		found := len(*all) > 0
+		*all = nil
+		return found, nil
 	})
 }
 

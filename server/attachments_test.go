@@ -436,3 +436,28 @@ func TestAttachmentsExpire(t *testing.T) {
 		}
 	}
 }
+
+func TestDeletedAccountTakesItsAttachmentsAlong(t *testing.T) {
+	o, folder := openFiles(t, Limits{})
+	alice, bob := o.join("alice"), o.join("bob")
+	f := alice.newFile(10).mustStart().mustSend().mustFinish()
+	if _, err := alice.newFile(blob.PartSize + 1).mustStart().part(0); err != nil {
+		t.Fatal(err)
+	}
+	kept := bob.newFile(10).mustStart().mustSend().mustFinish()
+	if err := o.srv.Delete(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := bob.fetchRange(f.id, 0, 1)
+	wantRefusal(t, err, connect.CodeNotFound, api.ReasonUnknownAttachment)
+	if names, err := os.ReadDir(filepath.Join(folder, "uploads")); len(names) != 0 || err != nil {
+		t.Errorf("%d unfinished uploads are left, %v", len(names), err)
+	}
+	if _, _, err := bob.fetchRange(kept.id, 0, 1); err != nil {
+		t.Errorf("somebody else's: %v", err)
+	}
+	value, _, err := o.store.Get(t.Context(), uploadsKey(alice.party.Account))
+	if all, bad := parseUploads(value); err != nil || bad != nil || len(all) != 0 {
+		t.Errorf("the list still has %d files, %v", len(all), err)
+	}
+}

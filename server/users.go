@@ -183,9 +183,9 @@ func (srv *Server) Enable(ctx context.Context, name account.Name) error {
 }
 
 // Delete removes an account for good: its devices are shut out, its mailboxes
-// and their content dropped, its bundles and roster removed. The name and the
-// account's id remain as a marker, so that nobody else can take the name:
-// people who know the account by its name would write to a stranger. What is
+// and their content dropped, its attachments, bundles and roster removed. The
+// name and the account's id remain as a marker, so that nobody else can take the
+// name: people who know the account by its name would write to a stranger. What is
 // interrupted is finished by calling it again; on an account that is deleted
 // it does nothing. ErrNoUser for a name that nobody ever had.
 func (srv *Server) Delete(ctx context.Context, name account.Name) error {
@@ -209,6 +209,9 @@ func (srv *Server) Delete(ctx context.Context, name account.Name) error {
 		return d.entomb(ctx, deviceKey(id, device), nil)
 	})
 	if err != nil && !errors.Is(err, errDeleted) {
+		return err
+	}
+	if err := srv.files.forgetAll(ctx, id); err != nil {
 		return err
 	}
 	return d.entomb(ctx, accountKey(id), accountRecord{name: name}.marshal())
