@@ -144,6 +144,13 @@ func TestV130WrongSizesRefused(t *testing.T) {
 		_, err := c.OpenChunk(nil, i, chunk)
 		wantRefusal(t, err, "V-130", ErrSize)
 	}
+	// There is no chunk behind the last, whatever its length.
+	_, err = c.SealChunk(nil, Chunks(size), nil)
+	wantRefusal(t, err, "V-130", ErrSize)
+	for _, n := range []int{Overhead, SealedChunkSize} {
+		_, err = c.OpenChunk(nil, Chunks(size), make([]byte, n))
+		wantRefusal(t, err, "V-130", ErrSize)
+	}
 	o := NewOpener(c, digest)
 	if _, err := o.Next(nil, b[:SealedChunkSize]); err != nil {
 		t.Fatal(err)
