@@ -41,7 +41,7 @@ func (b *bar) tell(name string, done, total uint64) {
 	}
 	b.last = time.Now()
 	columns, _, err := term.GetSize(int(b.out.Fd()))
-	if err != nil {
+	if err != nil || columns <= 0 { // some terminals do not say
 		columns = 80
 	}
 	b.draw(barLine(b.what, name, done, total, columns-1))

@@ -193,6 +193,10 @@ func (a *app) printMessage(r reading, m client.Message) error {
 			SentAt: moment(m.SentAt), ReceivedAt: moment(m.ReceivedAt), Level: m.Level, Attachments: attachmentsJSON(m.Attachments),
 		})
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s @%s: %s\n", clock(m.SentAt), m.From, visible.Block(strings.TrimRight(m.Text, "\n"), "    "))
+	text := visible.Block(strings.TrimRight(m.Text, "\n"), "    ")
+	if m.Text != "" {
+		text = " " + text
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s @%s:%s\n", clock(m.SentAt), m.From, text)
 	return errors.Join(err, a.printAttachments(m.Attachments))
 }
