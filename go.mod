@@ -47,6 +47,7 @@ require (
 	github.com/anishathalye/porcupine v1.3.1 // is there an order that explains what a store answered?
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: stories over the real programs
 	go.uber.org/goleak v1.3.0 // no goroutine is left behind
+	go.yaml.in/yaml/v3 v3.0.5 // the compose file is what it seems
 	pgregory.net/rapid v1.3.0 // random schedules that shrink
 )
 
