@@ -26,7 +26,7 @@ func (s *Store) admit(ctx context.Context, c *pgxpool.Conn, groups []*group) err
 		if hs, err = lockHeads(ctx, tx, boxesOf(groups)); err != nil {
 			return err
 		}
-		if acked, err = s.settle(ctx, tx, hs, hs.boxes()); err != nil {
+		if acked, err = s.settle(ctx, tx, hs, hs.boxes(), settleAtOnce); err != nil {
 			return err
 		}
 		if err := lookUp(ctx, tx, groups); err != nil {

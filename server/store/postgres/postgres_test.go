@@ -41,3 +41,29 @@ func TestContractWithHastyAcks(t *testing.T) {
 		return database{pgtest.Database(t), postgres.Options{AckDelay: time.Millisecond}}
 	})
 }
+
+// A long queue that is acked and swept at once has expired in no part.
+func TestLongAckCountsBeforeASweep(t *testing.T) {
+	s := opened(t, pgtest.Database(t), postgres.Options{AckDelay: time.Hour})
+	box := store.Box{1}
+	if err := s.Create(t.Context(), box, store.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	const envelopes = 9000
+	for n := 0; n < envelopes; {
+		var envs []store.Envelope
+		for range 500 {
+			n++
+			envs = append(envs, store.Envelope{Box: box, Sender: store.Sender{byte(n % 5)}, ID: store.EnvelopeID{byte(n), byte(n >> 8)}, At: time.UnixMilli(1)})
+		}
+		if _, err := s.Append(t.Context(), envs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Ack(t.Context(), []store.BoxSeq{{Box: box, Seq: envelopes - 10}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := s.Sweep(t.Context(), time.UnixMilli(2), 1<<20); err != nil || n != 10 {
+		t.Errorf("%d expired, %v; want the ten that were not acked", n, err)
+	}
+}

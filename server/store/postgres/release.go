@@ -13,6 +13,9 @@ const (
 	// settleStep bounds how many envelopes one round of acks deletes, so that
 	// appends never wait long behind a device that empties a full mailbox.
 	settleStep = 4096
+	// settleAtOnce is the bound where an answer hangs on what is acked: more than
+	// a mailbox holds.
+	settleAtOnce = 1 << 16
 	// settleBoxes bounds the mailboxes of one round.
 	settleBoxes = 1024
 )
@@ -110,7 +113,7 @@ func (s *Store) applyAcks(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		if applied, err = s.settle(ctx, tx, hs, boxes); err != nil {
+		if applied, err = s.settle(ctx, tx, hs, boxes, settleStep); err != nil {
 			return err
 		}
 		return hs.save(ctx, tx)
@@ -135,11 +138,10 @@ func (s *Store) ackedBoxes() (boxes []store.Box) {
 	return boxes
 }
 
-// settle deletes what is acked in locked mailboxes, up to the bound of one
-// round, and returns up to where. Mailboxes that are gone count as settled.
-func (s *Store) settle(ctx context.Context, tx pgx.Tx, hs heads, boxes []store.Box) (map[store.Box]uint64, error) {
+// settle deletes what is acked in locked mailboxes, at most budget envelopes,
+// and returns up to where. Mailboxes that are gone count as settled.
+func (s *Store) settle(ctx context.Context, tx pgx.Tx, hs heads, boxes []store.Box, budget uint64) (map[store.Box]uint64, error) {
 	applied, upto := make(map[store.Box]uint64), make(map[store.Box]uint64)
-	budget := uint64(settleStep)
 	for _, box := range boxes {
 		acked := s.ackOf(box)
 		h := hs[box]
@@ -251,7 +253,7 @@ func (s *Store) expire(ctx context.Context, box store.Box, before time.Time, bud
 		if err != nil || h == nil || h.gone {
 			return err
 		}
-		if applied, err = s.settle(ctx, tx, hs, []store.Box{box}); err != nil {
+		if applied, err = s.settle(ctx, tx, hs, []store.Box{box}, settleAtOnce); err != nil {
 			return err
 		}
 		var younger *uint64

@@ -190,3 +190,14 @@ func TestErrorsKeepTheURLToThemselves(t *testing.T) {
 		}
 	}
 }
+
+// A role that owns its database and nothing else is enough.
+func TestOrdinaryRoleIsEnough(t *testing.T) {
+	c := pgtest.New(t)
+	c.Exec(t, "postgres", "CREATE ROLE plain LOGIN")
+	c.Exec(t, "postgres", "CREATE DATABASE theirs OWNER plain")
+	s := opened(t, strings.Replace(c.URL("theirs"), "user=posthorn", "user=plain", 1), postgres.Options{})
+	if err := s.Create(t.Context(), store.Box{1}, store.Limits{}); err != nil {
+		t.Error(err)
+	}
+}
