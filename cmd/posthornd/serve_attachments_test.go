@@ -50,3 +50,15 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// A bucket that cannot be used stops the start, with the next step.
+func TestBucketThatCannotBeUsed(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "none")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "none")
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	code, out, complaint := command(t, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0",
+		"--blobs", "s3://nobody?region=us-east-1&use_path_style=true&endpoint=http%3A%2F%2F127.0.0.1%3A1")
+	if code != exitUser || out != "" || !strings.Contains(complaint, "the bucket for attachments cannot be used") || !strings.Contains(complaint, "hint: check the address behind --blobs") {
+		t.Errorf("exit %d, %q, %s", code, out, complaint)
+	}
+}
