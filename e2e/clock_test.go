@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -189,5 +191,49 @@ func TestHooksRecordEverySecret(t *testing.T) {
 	}
 	if info, err := os.Stat(s.secrets["alice"]); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("secrets file: %v, %v", info, err)
+	}
+}
+
+// TestClockOfTheServerJumps: a server whose clock goes ten years ahead and back,
+// running and across restarts, deletes no unread mail and refuses none. This is
+// attack A40 with the real program.
+func TestClockOfTheServerJumps(t *testing.T) {
+	t.Parallel()
+	offset := filepath.Join(t.TempDir(), "offset")
+	move := func(by time.Duration) {
+		if err := os.WriteFile(offset, []byte(by.String()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(0)
+	d := newDaemon(t, filepath.Join(t.TempDir(), "server"))
+	d.built, d.env = hooked.programs(t), []string{"POSTHORN_TEST_CLOCK_OFFSET=@" + offset}
+	d.start()
+	t.Cleanup(d.kill)
+	alice, bob := register(t, "alice", d.url()), register(t, "bob", d.url())
+	alice.must("send", "@bob", "before any of it")
+	const tenYears = 10 * 365 * 24 * time.Hour
+	jumps := []time.Duration{tenYears, 0, -tenYears, tenYears, 0, -2 * tenYears, 0}
+	for i, by := range jumps {
+		move(by)
+		time.Sleep(2500 * time.Millisecond) // a hooked server sweeps every second
+		alice.must("send", "@bob", fmt.Sprint("after jump ", i))
+		if i%2 == 1 {
+			d.kill()
+			d.start()
+		}
+	}
+	texts := bob.texts(alice)
+	if texts["before any of it"] != 1 || len(texts) != 1+len(jumps) {
+		t.Errorf("bob has %v", texts)
+	}
+	if said := bob.must("read"); strings.Contains(said, "too old") {
+		t.Errorf("something expired: %s", said)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if logs := d.logs.String(); !strings.Contains(logs, "the clock jumped") || strings.Contains(logs, "panic") {
+		t.Errorf("log:\n%s", logs)
 	}
 }

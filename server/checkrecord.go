@@ -100,6 +100,8 @@ func checkCluster(what string, value []byte) error {
 		_, err = parseSharedKeys(value)
 	case "nodes":
 		_, err = parseNodesRecord(value)
+	case "clock":
+		_, err = parseClockRecord(value)
 	}
 	if err != nil {
 		return errors.New("a record that nodes share cannot be read")

@@ -26,6 +26,7 @@ type mailboxService struct {
 	repairs   *rate.Limiter // reads of streams that nobody told to read
 	bytes     *limiter      // payload bytes of each device
 	limits    Limits
+	calendar  *calendar
 	stopping  <-chan struct{} // closed when streams must end
 	ledger    *ledger
 	metrics   *metrics.Metrics
@@ -88,7 +89,7 @@ func (s *mailboxService) address(ctx context.Context, who caller, e *posthornv1.
 	if err != nil {
 		return out, 0, storageFailed(err)
 	}
-	if now.Sub(found.lastSeen) > s.limits.Retention+24*time.Hour {
+	if now.Sub(found.lastSeen) > s.limits.Retention+s.calendar.grace()+24*time.Hour {
 		return out, posthornv1.SendStatus_SEND_STATUS_GONE, nil
 	}
 	out.Box, out.At = found.box, now

@@ -56,14 +56,15 @@ type Options struct {
 
 // Server serves one store. Make it with New, run it with Serve.
 type Server struct {
-	store   store.Store
-	options Options
-	log     *slog.Logger
-	access  *access
-	auth    *authService
-	files   *attachmentService
-	cluster *cluster
-	http    *http.Server
+	store    store.Store
+	options  Options
+	log      *slog.Logger
+	access   *access
+	calendar *calendar
+	auth     *authService
+	files    *attachmentService
+	cluster  *cluster
+	http     *http.Server
 
 	stopping chan struct{} // closed when delivery streams must end
 }
@@ -89,6 +90,7 @@ func New(s store.Store, options Options) *Server {
 		options.Metrics = metrics.New()
 	}
 	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
+	srv.calendar = newCalendar(s, options.Limits.Retention, logger)
 	dir := newDirectory(s)
 	srv.auth = newAuthService(dir)
 	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
@@ -107,7 +109,7 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 	})
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
 		directory: dir, store: srv.store, hub: srv.cluster.hub, cluster: srv.cluster, repairs: rate.NewLimiter(repairsPerSecond, repairsPerSecond/10),
-		bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics,
+		bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics, calendar: srv.calendar,
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
 	mux := http.NewServeMux()
@@ -202,8 +204,17 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	end()
 	upkeep.Wait()
 	srv.cluster.leave()
+	srv.closeCalendar()
 	srv.log.Info("stopped")
 	return err
+}
+
+// closeCalendar notes until when the server was there. If it fails, the time
+// off looks longer than it was, and mail waits longer.
+func (srv *Server) closeCalendar() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = srv.calendar.turn(ctx)
 }
 
 func (srv *Server) stop() error {
@@ -220,24 +231,39 @@ func (srv *Server) stop() error {
 
 // sweep removes what nobody fetched within the retention time.
 func (srv *Server) sweep(ctx context.Context) {
-	for pause := sweepPause; ; {
+	for pause, begins := sweepPause, true; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(clock.Nap(pause)):
 		}
-		now := clock.Now()
-		expired, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
-		srv.options.Metrics.Expired(expired)
+		done, err := srv.sweepSome(ctx, pause == sweepEvery || begins)
 		if err != nil && ctx.Err() == nil {
 			srv.log.Error("sweep failed", "error", err)
 		}
-		pause = sweepPause
+		pause, begins = sweepPause, false
 		if done || err != nil {
-			srv.sweepFiles(ctx, now)
 			pause = sweepEvery
 		}
 	}
+}
+
+// sweepSome sweeps a part of the mailboxes, and after the last of them the
+// files. What counts as old is the calendar's to say.
+func (srv *Server) sweepSome(ctx context.Context, first bool) (done bool, err error) {
+	grace := srv.calendar.grace()
+	if first {
+		if grace, err = srv.calendar.turn(ctx); err != nil {
+			return false, err
+		}
+	}
+	now := clock.Now().Add(-grace)
+	expired, done, err := srv.store.Sweep(ctx, now.Add(-srv.options.Limits.Retention), sweepBudget)
+	srv.options.Metrics.Expired(expired)
+	if done || err != nil {
+		srv.sweepFiles(ctx, now)
+	}
+	return done, err
 }
 
 // sweepFiles removes expired attachments.

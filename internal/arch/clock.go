@@ -23,6 +23,7 @@ var realTime = map[string]string{
 	"server/store/postgres/mailbox.go learnLiving": "how long ago the living were asked for",
 	"server/store/postgres/mailbox.go nodeOf":      "the same",
 	"server/store/postgres/overview.go Stats":      "how long counting took decides how long its answer is kept",
+	"server/calendar.go elapsed":                   "what a jump of the clock is measured against",
 	"server/deliverer.go write":                    "deadline of a connection",
 	"cmd/posthorn/profile.go open":                 "patience with another process, a second",
 	"cmd/posthorn/progress.go tell":                "how often a terminal is drawn",
