@@ -4,8 +4,10 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -14,6 +16,7 @@ type countdown struct {
 	kind    string
 	k       int
 	verdict verdict
+	before  func() // if not nil: done before the verdict
 	seen    int
 	where   string // what was spoilt
 }
@@ -26,6 +29,9 @@ func (c *countdown) judge(o operation) verdict {
 		return verdict{}
 	}
 	c.where = fmt.Sprintf("%s %d (%s)", o.kind, c.k, nameless(o.path))
+	if c.before != nil {
+		c.before()
+	}
 	return c.verdict
 }
 
@@ -43,32 +49,71 @@ func nameless(path string) string {
 func TestKilledAtEveryOperation(t *testing.T) {
 	needTracer(t)
 	people := newPeople(t)
-	step, first := share(6)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			points, accepted, repeats := 0, 0, 0
-			for k := first; ; k += step {
-				r := newRun(t, filepath.Join(t.TempDir(), "data"), people)
-				at := &countdown{kind: kind, k: k, verdict: verdict{kill: true}}
-				r.server.judge = at.judge
-				err := r.script()
-				if at.where == "" {
-					if err != nil {
-						t.Errorf("nothing was spoilt, but: %v", err)
-					}
-					t.Logf("killed at %d of %d; %d envelopes accepted before, %d given again, 0 lost", points, at.seen, accepted, repeats)
-					return
-				}
-				if err != nil && !r.server.dead() {
-					t.Errorf("%s: the server lives, but: %v", at.where, err)
-				}
-				accepted += r.ledger.accepted
-				r.recover("killed at " + at.where)
-				points, repeats = points+1, repeats+r.ledger.repeats
-				if t.Failed() {
-					return
-				}
-			}
+			everyOperation(t, kind, 6, func(at *countdown) *run {
+				return newRun(t, filepath.Join(t.TempDir(), "data"), people)
+			}, func() {})
 		})
+	}
+}
+
+// TestPowerCutAtEveryOperation is the same with a machine that dies: at that
+// operation the file system stops taking anything, and what was not synced is
+// gone.
+func TestPowerCutAtEveryOperation(t *testing.T) {
+	needTracer(t)
+	disk := newImage(t, 512)
+	people := newPeople(t)
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			data := filepath.Join(disk.mount, "data")
+			everyOperation(t, kind, 8, func(at *countdown) *run {
+				if err := os.RemoveAll(data); err != nil {
+					t.Fatal(err)
+				}
+				r := newRun(t, data, people)
+				at.before = func() {
+					r.server.signal(syscall.SIGSTOP)
+					disk.cut()
+				}
+				return r
+			}, disk.again)
+		})
+	}
+	disk.fsck()
+}
+
+// everyOperation ends the script at each operation of a kind, or at one of
+// part, and recovers after each.
+func everyOperation(t *testing.T, kind string, part int, prepare func(*countdown) *run, mend func()) {
+	if kind == "rename" || kind == "size" {
+		part = 2 // there are four
+	}
+	points, accepted, repeats := 0, 0, 0
+	step, first := share(part)
+	for k := first; ; k += step {
+		at := &countdown{kind: kind, k: k, verdict: verdict{kill: true}}
+		r := prepare(at)
+		r.server.judge = at.judge
+		err := r.script()
+		if at.where == "" {
+			if err != nil {
+				t.Errorf("nothing was spoilt, but: %v", err)
+			}
+			t.Logf("ended at %d of %d; %d envelopes accepted before, %d given again, 0 lost", points, at.seen, accepted, repeats)
+			return
+		}
+		if err != nil && !r.server.dead() {
+			t.Errorf("%s: the server lives, but: %v", at.where, err)
+		}
+		r.server.kill()
+		mend()
+		accepted += r.ledger.accepted
+		r.recover("ended at " + at.where)
+		points, repeats = points+1, repeats+r.ledger.repeats
+		if t.Failed() {
+			return
+		}
 	}
 }
