@@ -92,7 +92,11 @@ func (r *run) end() error {
 	return nil
 }
 
+// crash kills a server that was well until then.
 func (r *run) crash() error {
+	if code := r.server.health(); code != 200 {
+		return fmt.Errorf("health %d before the crash", code)
+	}
 	r.server.kill()
 	r.ledger.crashed()
 	return nil
