@@ -71,6 +71,13 @@ func (c *calendar) grace() (sum time.Duration) {
 	return sum
 }
 
+// begun reports whether there was a turn.
+func (c *calendar) begun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.turned.IsZero()
+}
+
 // look notes a jump of the clock. The caller holds mu.
 func (c *calendar) look() {
 	now, ran := c.now(), c.ran()

@@ -179,6 +179,9 @@ func (srv *Server) Join(ctx context.Context) error { return srv.cluster.join(ctx
 // must have joined before, and ends with ErrNode when its name is taken over.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	background, end := context.WithCancel(ctx)
+	if _, err := srv.calendar.turn(ctx); err != nil {
+		srv.log.Error("the record of the clock was not written; nothing expires until it is", "error", err)
+	}
 	var upkeep sync.WaitGroup
 	ousted := make(chan error, 1)
 	upkeep.Go(func() { srv.sweep(background) })
@@ -231,17 +234,17 @@ func (srv *Server) stop() error {
 
 // sweep removes what nobody fetched within the retention time.
 func (srv *Server) sweep(ctx context.Context) {
-	for pause, begins := sweepPause, true; ; {
+	for pause := sweepPause; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(clock.Nap(pause)):
 		}
-		done, err := srv.sweepSome(ctx, pause == sweepEvery || begins)
+		done, err := srv.sweepSome(ctx, pause == sweepEvery)
 		if err != nil && ctx.Err() == nil {
 			srv.log.Error("sweep failed", "error", err)
 		}
-		pause, begins = sweepPause, false
+		pause = sweepPause
 		if done || err != nil {
 			pause = sweepEvery
 		}
@@ -252,7 +255,7 @@ func (srv *Server) sweep(ctx context.Context) {
 // files. What counts as old is the calendar's to say.
 func (srv *Server) sweepSome(ctx context.Context, first bool) (done bool, err error) {
 	grace := srv.calendar.grace()
-	if first {
+	if first || !srv.calendar.begun() {
 		if grace, err = srv.calendar.turn(ctx); err != nil {
 			return false, err
 		}
