@@ -67,12 +67,13 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 	people := newPeople(t)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			data := filepath.Join(disk.mount, "data")
+			before := ""
 			everyOperation(t, kind, 8, func(at *countdown) *run {
-				if err := os.RemoveAll(data); err != nil {
+				if err := os.RemoveAll(before); err != nil { // a cut may bring it back
 					t.Fatal(err)
 				}
-				r := newRun(t, data, people)
+				before = filepath.Join(disk.mount, fmt.Sprint(kind, at.k))
+				r := newRun(t, before, people)
 				at.before = func() {
 					r.server.signal(syscall.SIGSTOP)
 					disk.cut()
