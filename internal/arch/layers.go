@@ -42,6 +42,7 @@ var layers = []layer{
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "internal/reject", "server/store"}, "an engine implements the contract and knows no service"},
 	{"server/metrics", []string{"server/store"}, "counters know no service, and nobody by name"},
+	{"server/archive", []string{"internal/codec", "internal/reject"}, "a backup is files, whatever is in them"},
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/store/relocate", []string{"server/store"}, "it knows stores by their contract alone"},

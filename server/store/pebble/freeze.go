@@ -1,7 +1,9 @@
 package pebble
 
 import (
+	"errors"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,7 +22,15 @@ type freezer struct {
 	vfs.FS
 	stop   func(error) // called with a failure; must set frozen
 	frozen atomic.Bool
-	lock   *lock // the directory lock, once there is one
+	lock   *lock                  // the directory lock, once there is one
+	spare  atomic.Pointer[string] // a folder in which failures harm nothing: that of a checkpoint
+}
+
+// spared says that a path is in the folder of a checkpoint. What fails there,
+// such as a copy for which the disk has no room, ends the checkpoint alone.
+func (f *freezer) spared(name string) bool {
+	folder := f.spare.Load()
+	return folder != nil && strings.HasPrefix(name, *folder)
 }
 
 // lock is a directory lock that may be given back twice: by the engine, and by
@@ -44,6 +54,9 @@ func (f *freezer) check(err error) error {
 	}
 	return err
 }
+
+// errNoLink: a checkpoint has to copy a file.
+var errNoLink = errors.New("file not linked")
 
 // gate lets a change pass, or holds it for ever.
 func (f *freezer) gate() {
@@ -79,6 +92,9 @@ func (f *freezer) wrap(file vfs.File, err error) (vfs.File, error) {
 
 func (f *freezer) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f.gate()
+	if f.spared(name) {
+		return f.FS.Create(name, c)
+	}
 	return f.wrap(f.FS.Create(name, c))
 }
 
@@ -97,16 +113,31 @@ func (f *freezer) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.spared(name) {
+		return file, nil
+	}
 	return &freezerFile{file, f}, nil
 }
 
 func (f *freezer) Rename(from, to string) error {
 	f.gate()
+	if f.spared(to) {
+		return f.FS.Rename(from, to)
+	}
 	return f.check(f.FS.Rename(from, to))
 }
 
+// Link in a checkpoint may fail for any reason of a file system that has no
+// links; the engine then copies, unless it can read from the error that this
+// would fail too.
 func (f *freezer) Link(from, to string) error {
 	f.gate()
+	if f.spared(to) {
+		if f.FS.Link(from, to) != nil {
+			return errNoLink
+		}
+		return nil
+	}
 	return f.check(f.FS.Link(from, to))
 }
 

@@ -71,14 +71,15 @@ type Store struct {
 	stopOnce sync.Once
 	cause    error // why; set before stopped is closed
 
-	mu      sync.Mutex // the fields below; never held while the disk syncs
-	heads   *headCache
-	repeats *repeatCache
-	acks    map[store.Box]uint64 // acks that are not applied yet
-	nodes   map[store.Box]string // who is attached where
-	tally   tally                // what Stats answers
-	keys    map[string]*flight   // directory keys on their way to the disk
-	sweep   struct {
+	mu         sync.Mutex // the fields below; never held while the disk syncs
+	heads      *headCache
+	repeats    *repeatCache
+	acks       map[store.Box]uint64 // acks that are not applied yet
+	nodes      map[store.Box]string // who is attached where
+	tally      tally                // what Stats answers
+	keys       map[string]*flight   // directory keys on their way to the disk
+	checkpoint sync.Mutex           // held while one is made
+	sweep      struct {
 		sync.Mutex
 		from store.Box // where the next Sweep begins
 	}

@@ -1,0 +1,17 @@
+//go:build unix
+
+package archive
+
+import (
+	"errors"
+	"os"
+)
+
+// syncFolder makes the names in a folder survive a power cut.
+func syncFolder(folder string) error {
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
