@@ -98,6 +98,8 @@ func checkCluster(what string, value []byte) error {
 	switch what {
 	case "keys":
 		_, err = parseSharedKeys(value)
+	case "incarnation":
+		_, err = parseIncarnation(value)
 	case "nodes":
 		_, err = parseNodesRecord(value)
 	case "clock":

@@ -174,6 +174,9 @@ func (d *deliverer) response(messages []store.Msg) (*posthornv1.ReceiveResponse,
 		if err != nil {
 			return nil, err
 		}
+		if delivered.Seq, err = d.service.numbers.outward(d.ctx, m.Seq); err != nil {
+			return nil, err
+		}
 		r.Deliveries = append(r.Deliveries, delivered)
 		d.after = m.Seq
 	}

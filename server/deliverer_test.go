@@ -37,6 +37,7 @@ func newHearsay(t *rapid.T) *hearsay {
 	hub := newHub()
 	h.service = &mailboxService{
 		store: s, hub: hub, limits: DefaultLimits(), ledger: newLedger(), metrics: metrics.New(), repairs: rate.NewLimiter(rate.Inf, 1),
+		numbers: &numbering{store: s},
 		cluster: &cluster{store: s, hub: hub, alone: true, id: "here"},
 	}
 	h.stream = newDeliverer(t.Context(), h.service, h.box, hub.listen(h.box, time.Now()))

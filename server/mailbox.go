@@ -22,6 +22,7 @@ type mailboxService struct {
 	directory *directory
 	store     store.Store
 	hub       *hub
+	numbers   *numbering
 	cluster   *cluster
 	repairs   *rate.Limiter // reads of streams that nobody told to read
 	bytes     *limiter      // payload bytes of each device
@@ -134,10 +135,14 @@ func delivery(m store.Msg) (*posthornv1.Delivery, error) {
 // of expired envelopes that it has noted.
 func (s *mailboxService) Ack(ctx context.Context, request *posthornv1.AckRequest) (*posthornv1.AckResponse, error) {
 	box := callerOf(ctx).box
-	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: box, Seq: request.GetSeq()}}); err != nil {
+	seq, err := s.numbers.inward(ctx, request.GetSeq())
+	if err != nil {
 		return nil, storageFailed(err)
 	}
-	s.metrics.Acked(s.ledger.ack(box, request.GetSeq()))
+	if err := s.store.Ack(ctx, []store.BoxSeq{{Box: box, Seq: seq}}); err != nil {
+		return nil, storageFailed(err)
+	}
+	s.metrics.Acked(s.ledger.ack(box, seq))
 	if noted := request.GetExpired(); noted > 0 {
 		if err := s.store.ClearExpired(ctx, box, noted); err != nil {
 			return nil, storageFailed(err)

@@ -21,6 +21,10 @@ func openDesk(srv *server.Server, kept store.Store, o serveOptions, l net.Listen
 	if err != nil {
 		return nil, err
 	}
+	if err := removeCheckpoints(o.data); err != nil {
+		return nil, err
+	}
+	desk.Handle("POST /backup", serveBackup(kept, o))
 	desk.Handle("POST /migrate", (&mover{kept, o.data, log}).answer)
 	socket, err := admin.Listen(o.data)
 	if err != nil {

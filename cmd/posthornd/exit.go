@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
+	"github.com/posthorn/posthorn/server/archive"
 	"github.com/posthorn/posthorn/server/blob/s3"
 	"github.com/posthorn/posthorn/server/bus"
 	"github.com/posthorn/posthorn/server/cert"
@@ -53,6 +54,8 @@ var verdicts = []struct {
 	{server.ErrNode, "give each posthornd over one store a --node-name of its own, or none"},
 	{bus.ErrAddress, "write --bus as nats://HOST:PORT or tls://HOST:PORT"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
+	{archive.ErrArchive, "use another backup; this one was cut short or altered"},
+	{fs.ErrExist, "choose another name"},
 	{admin.ErrName, "move it out of the data folder"},
 	{postgres.ErrURL, "write it as postgres://USER@HOST/DATABASE, and characters of a password such as @ and / as %40 and %2F"},
 	{postgres.ErrMoving, "finish it with 'posthornd migrate' on the server that is moved, which begins anew; or make a new database"},

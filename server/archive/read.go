@@ -49,7 +49,7 @@ func Unpack(r io.Reader, into string, folders ...string) error {
 		return err
 	}
 	for folder := range made {
-		if err := syncFolder(folder); err != nil {
+		if err := SyncFolder(folder); err != nil {
 			return err
 		}
 	}

@@ -2,5 +2,5 @@
 
 package archive
 
-// syncFolder does nothing where a folder cannot be synced.
-func syncFolder(string) error { return nil }
+// SyncFolder does nothing where a folder cannot be synced.
+func SyncFolder(string) error { return nil }

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// syncFolder makes the names in a folder survive a power cut.
-func syncFolder(folder string) error {
+// SyncFolder makes the names in a folder survive a power cut.
+func SyncFolder(folder string) error {
 	f, err := os.Open(folder)
 	if err != nil {
 		return err
