@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command compare measures posthornd beside the servers that people run today,
 // in one run on one machine: ejabberd and Prosody for stored messages, ejabberd
 // and Mosquitto for messages to receivers that are connected. Each is the real
