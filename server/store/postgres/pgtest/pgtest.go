@@ -1,9 +1,9 @@
 //go:build unix
 
 // Package pgtest starts private PostgreSQL servers for tests: a folder under
-// the temporary one, a socket in it, no port, data checksums on. A package
-// shares one server, and each test has a database of its own in it; a test
-// that breaks servers starts its own.
+// the temporary one, a socket in it, no port unless asked for, data checksums
+// on. A package shares one server, and each test has a database of its own in
+// it; a test that breaks servers starts its own.
 //
 // The package is for tests alone.
 package pgtest
@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -66,7 +67,7 @@ func Database(t testing.TB) string {
 	t.Helper()
 	shared.Lock()
 	if shared.cluster == nil {
-		shared.cluster = start(t, newFolder(t))
+		shared.cluster = start(t, newFolder(t), 5432, nil)
 	}
 	c := shared.cluster
 	shared.Unlock()
@@ -85,8 +86,27 @@ type Cluster struct {
 // New starts a server for one test. Options are settings such as "fsync=off".
 func New(t testing.TB, options ...string) *Cluster {
 	t.Helper()
-	folder := newFolder(t)
-	c := start(t, folder, options...)
+	return begin(t, 5432, options)
+}
+
+// NewOnLoopback is New with a TCP port on the loopback address beside the
+// socket, so that a network can be put in between.
+func NewOnLoopback(t testing.TB, options ...string) *Cluster {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return begin(t, port, append([]string{"listen_addresses=127.0.0.1"}, options...))
+}
+
+func begin(t testing.TB, port int, options []string) *Cluster {
+	t.Helper()
+	c := start(t, newFolder(t), port, options)
 	t.Cleanup(func() {
 		c.Kill()
 		c.remove()
@@ -126,9 +146,9 @@ func whoever() *syscall.Credential {
 	return nil
 }
 
-func start(t testing.TB, folder string, options ...string) *Cluster {
+func start(t testing.TB, folder string, port int, options []string) *Cluster {
 	t.Helper()
-	c := &Cluster{folder: folder, port: 5432, options: options}
+	c := &Cluster{folder: folder, port: port, options: options}
 	run(t, "initdb", "-D", c.data(), "-U", "posthorn", "--auth=trust", "--data-checksums", "--no-sync", "--encoding=UTF8", "--locale=C")
 	c.Start(t)
 	return c
@@ -242,6 +262,9 @@ func (c *Cluster) URL(database string) string {
 
 // Folder is where the socket lies, the host of a URL.
 func (c *Cluster) Folder() string { return c.folder }
+
+// Port is the number of the socket, and the TCP port of NewOnLoopback.
+func (c *Cluster) Port() int { return c.port }
 
 // PID is the process id of the server.
 func (c *Cluster) PID() int { return c.process.Process.Pid }
