@@ -37,7 +37,7 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 	l := options.Limits
 	lookups := newLimiter(l.Lookups)
 	return &access{
-		tokens: t, live: newLive(t), options: options, log: log,
+		tokens: t, live: newLive(), options: options, log: log,
 		byAddress: map[string]*limiter{
 			posthornv1connect.AuthServiceGetChallengeProcedure:  newLimiter(l.Challenges),
 			posthornv1connect.AuthServiceAuthenticateProcedure:  newLimiter(l.Challenges),
@@ -183,11 +183,20 @@ func (a *access) count(spec connect.Spec, err error, took time.Duration) {
 	}
 }
 
-// stream runs a call that has no end of its own until its device is shut out.
+// stream runs a call that has no end of its own until its device is shut out,
+// which may have happened since the token was looked at.
 func (a *access) stream(ctx context.Context, spec connect.Spec, stream connect.ServerStream, next connect.ServerFunc) error {
-	ctx, over := a.live.track(ctx, callerOf(ctx).box)
+	box := callerOf(ctx).box
+	ctx, over := a.live.track(ctx, box)
 	defer over()
-	err := next(ctx, spec, stream)
+	shut, err := a.tokens.isShut(ctx, box)
+	if err != nil {
+		return storageFailed(err)
+	}
+	if shut {
+		return accountDisabled()
+	}
+	err = next(ctx, spec, stream)
 	if errors.Is(context.Cause(ctx), errShutOut) {
 		return accountDisabled()
 	}

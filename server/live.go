@@ -13,8 +13,6 @@ import (
 // live knows the streams that devices have open at this node, so that they end
 // when a device is shut out.
 type live struct {
-	tokens *tokens
-
 	mu      sync.Mutex
 	streams map[store.Box]map[*func()]bool // what ends them
 }
@@ -26,10 +24,10 @@ var errShutOut = errors.New("server: the device was shut out")
 // store, for devices that were shut out at another.
 const shutOutEvery = 30 * time.Second
 
-func newLive(t *tokens) *live { return &live{tokens: t, streams: map[store.Box]map[*func()]bool{}} }
+func newLive() *live { return &live{streams: map[store.Box]map[*func()]bool{}} }
 
-// track gives a stream a context that ends when its device is shut out. The
-// second result is called when the stream is over.
+// track gives a stream a context that ends when its device is shut out from now
+// on. The second result is called when the stream is over.
 func (l *live) track(ctx context.Context, box store.Box) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	end := func() { cancel(errShutOut) }
@@ -39,9 +37,6 @@ func (l *live) track(ctx context.Context, box store.Box) (context.Context, func(
 	}
 	l.streams[box][&end] = true
 	l.mu.Unlock()
-	if l.tokens.isShut(box) { // since the call was admitted
-		end()
-	}
 	return ctx, func() {
 		cancel(nil)
 		l.mu.Lock()

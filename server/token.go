@@ -58,7 +58,7 @@ type tokens struct {
 	mu      sync.Mutex
 	known   map[[32]byte]grant // verified lately, by hash
 	pruneAt int                // how many of them to have before some are forgotten
-	shutOut map[store.Box]bool // devices that were shut out at this node
+	renewed uint64             // how often askAgain was called
 }
 
 type grant struct {
@@ -68,7 +68,7 @@ type grant struct {
 }
 
 func newTokens(s store.Store, keys *keyring) *tokens {
-	return &tokens{store: s, keys: keys, known: map[[32]byte]grant{}, pruneAt: roomyTokens, shutOut: map[store.Box]bool{}}
+	return &tokens{store: s, keys: keys, known: map[[32]byte]grant{}, pruneAt: roomyTokens}
 }
 
 // issue spends the challenge that a device has answered and makes a token for
@@ -81,13 +81,14 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, now ti
 	text = drawToken(keys, who.box)
 	hash := sha256.Sum256([]byte(text))
 	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
+	asked := t.asked()
 	err = changeLogins(ctx, t.store, who, func(r *loginRecord) error {
 		return r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now)
 	})
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, now)
+	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, asked, now)
 	return text, ends, nil
 }
 
@@ -132,6 +133,7 @@ func (t *tokens) lookUp(ctx context.Context, text string, hash [32]byte, now tim
 	if !keys.verify(tokenUse, b[:tokenBody], b[tokenBody:]) {
 		return g, false, nil
 	}
+	asked := t.asked()
 	r, _, err := readLogins(ctx, t.store, store.Box(b))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return g, false, err
@@ -142,7 +144,7 @@ func (t *tokens) lookUp(ctx context.Context, text string, hash [32]byte, now tim
 		return g, false, nil
 	}
 	g = grant{r.who, time.UnixMilli(int64(r.tokens[i].ends)), now.Add(tokenTrust)}
-	t.remember(hash, g, now)
+	t.remember(hash, g, asked, now)
 	return g, true, nil
 }
 
@@ -152,11 +154,13 @@ func (t *tokens) forget(hash [32]byte) {
 	delete(t.known, hash)
 }
 
-// shut forgets the tokens of a device and remembers no more of them.
-func (t *tokens) shut(box store.Box) {
+// askAgain forgets what the store said of a device, whose record has changed.
+// What others are just being told may be older than the change, and is not
+// remembered.
+func (t *tokens) askAgain(box store.Box) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.shutOut[box] = true
+	t.renewed++
 	for hash, g := range t.known {
 		if g.caller.box == box {
 			delete(t.known, hash)
@@ -164,24 +168,19 @@ func (t *tokens) shut(box store.Box) {
 	}
 }
 
-// reopen takes shut back.
-func (t *tokens) reopen(box store.Box) {
+// asked is taken before the store is asked, for remember.
+func (t *tokens) asked() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.shutOut, box)
+	return t.renewed
 }
 
-func (t *tokens) isShut(box store.Box) bool {
+// remember keeps a verified token for as long as it is trusted, at least,
+// unless askAgain was called since the store was asked.
+func (t *tokens) remember(hash [32]byte, g grant, asked uint64, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.shutOut[box]
-}
-
-// remember keeps a verified token for as long as it is trusted, at least.
-func (t *tokens) remember(hash [32]byte, g grant, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.shutOut[g.caller.box] {
+	if t.renewed != asked {
 		return
 	}
 	if len(t.known) >= t.pruneAt {
@@ -193,6 +192,15 @@ func (t *tokens) remember(hash [32]byte, g grant, now time.Time) {
 		t.pruneAt = max(roomyTokens, 2*len(t.known))
 	}
 	t.known[hash] = g
+}
+
+// isShut reports whether the record says that a device is shut out.
+func (t *tokens) isShut(ctx context.Context, box store.Box) (bool, error) {
+	r, _, err := readLogins(ctx, t.store, box)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return r.closed, err
 }
 
 // notIssued turns an error of issue into the refusal of a call.

@@ -100,6 +100,9 @@ func (srv *Server) user(ctx context.Context, idText string, value []byte) (u Use
 		}
 		return err
 	})
+	if errors.Is(err, errDeleted) { // just now
+		return u, false, nil
+	}
 	return u, err == nil, err
 }
 
@@ -149,14 +152,15 @@ func (srv *Server) Disable(ctx context.Context, name account.Name) error {
 	})
 }
 
-// shutOut ends what a device has open and keeps it from logging in. The note
-// in memory comes first, so that a call that is just being admitted sees it.
+// shutOut keeps a device from logging in and ends what it has open. The record
+// decides, at every node: where it cannot be written nothing else is done. What
+// is remembered of it goes in any case, for after an error it may be written.
 func (srv *Server) shutOut(ctx context.Context, who caller) error {
-	srv.auth.tokens.shut(who.box)
 	err := changeLogins(ctx, srv.store, who, func(r *loginRecord) error {
 		r.closed, r.tokens = true, nil
 		return nil
 	})
+	srv.auth.tokens.askAgain(who.box)
 	if err != nil {
 		return err
 	}
@@ -171,14 +175,10 @@ func (srv *Server) Enable(ctx context.Context, name account.Name) error {
 		return err
 	}
 	return srv.auth.directory.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
-		err := changeLogins(ctx, srv.store, caller{id, device, r.box}, func(r *loginRecord) error {
+		return changeLogins(ctx, srv.store, caller{id, device, r.box}, func(r *loginRecord) error {
 			r.closed = false
 			return nil
 		})
-		if err == nil {
-			srv.auth.tokens.reopen(r.box)
-		}
-		return err
 	})
 }
 

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 
@@ -125,6 +127,118 @@ func TestDisabledAtAnotherNode(t *testing.T) {
 	one.srv.access.live.compare(t.Context(), s)
 	if ctx.Err() == nil {
 		t.Error("a stream at the other node goes on")
+	}
+}
+
+// What one node has shut out another lets in again, at both.
+func TestEnabledAtAnotherNode(t *testing.T) {
+	s := memory.New()
+	one, two := openOver(t, s, Options{OpenRegistration: true}), openOver(t, s, Options{OpenRegistration: true})
+	alice, bob := one.join("alice"), one.join("bob")
+	if err := one.srv.Disable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.srv.Enable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if err := bob.login(); err != nil {
+		t.Fatal(err)
+	}
+	ear := bob.listen()
+	ear.catchUp()
+	alice.sendAll(envelope(bob, "hello again"))
+	if got := ear.next().GetDeliveries(); len(got) != 1 {
+		t.Errorf("%d envelopes on the stream", len(got))
+	}
+}
+
+// An account that could not be disabled works on as if nobody had tried.
+func TestFailedDisableChangesNothing(t *testing.T) {
+	failing := &failing{Store: memory.New(), writes: 1 << 30}
+	o := openOver(t, failing, Options{OpenRegistration: true})
+	bob := o.join("bob")
+	open := bob.listen()
+	open.catchUp()
+	failing.set(0)
+	err := o.srv.Disable(t.Context(), "bob")
+	failing.set(1 << 30)
+	if !errors.Is(err, store.ErrStopped) {
+		t.Fatalf("%v", err)
+	}
+	if _, err := bob.line.mailbox.Ack(bearer(t, bob.token), &posthornv1.AckRequest{}); err != nil {
+		t.Errorf("its token: %v", err)
+	}
+	bob.listen().catchUp()
+	if o.users()["bob"].Disabled {
+		t.Error("listed as disabled")
+	}
+}
+
+// A call that was admitted just before its device was shut out opens no stream.
+func TestV155StreamThatBeginsMeanwhile(t *testing.T) {
+	o := open(t)
+	bob := o.join("bob")
+	box := o.boxOf(bob)
+	if err := o.srv.Disable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.WithValue(t.Context(), callerKey{}, caller{bob.party.Account, bob.party.Device.ID, box})
+	err := o.srv.access.stream(ctx, connect.Spec{}, nil, func(context.Context, connect.Spec, connect.ServerStream) error {
+		t.Error("the stream runs")
+		return nil
+	})
+	wantRefusal(t, err, connect.CodePermissionDenied, api.ReasonAccountDisabled)
+}
+
+// What the store said of a device before the device was shut out is not
+// remembered after it.
+func TestV81AnswersFromBeforeAreNotRemembered(t *testing.T) {
+	_, held := newDesk()
+	now, who := time.Now(), caller{box: store.Box{1}}
+	asked := held.asked()
+	held.askAgain(who.box)
+	held.remember([32]byte{1}, grant{who, now.Add(time.Hour), now.Add(time.Hour)}, asked, now)
+	held.remember([32]byte{2}, grant{who, now.Add(time.Hour), now.Add(time.Hour)}, held.asked(), now)
+	if _, late := held.known[[32]byte{1}]; late || len(held.known) != 1 {
+		t.Errorf("%d remembered, the late one: %v", len(held.known), late)
+	}
+}
+
+// deleting is a store in which an account is deleted at a certain read.
+type deleting struct {
+	store.Store
+	key    string // the account's record
+	reads  int    // of it, until during is called
+	during func()
+}
+
+func (d *deleting) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if key == d.key {
+		if d.reads--; d.reads == 0 {
+			d.during()
+		}
+	}
+	return d.Store.Get(ctx, key)
+}
+
+// An account that is deleted while a page is read is passed over, and the
+// others are listed.
+func TestUsersAreListedWhileOneIsDeleted(t *testing.T) {
+	d := &deleting{Store: memory.New()}
+	o := openOver(t, d, Options{OpenRegistration: true})
+	o.join("alice")
+	for read := 1; read <= 2; read++ {
+		bob := o.join(fmt.Sprintf("bob%d", read))
+		d.reads, d.key = read, accountKey(bob.party.Account)
+		d.during = func() {
+			if err := o.srv.Delete(t.Context(), account.Name(bob.name)); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := o.users(); len(got) != 1 || got["alice"].Devices != 1 {
+			t.Errorf("read %d: %+v", read, got)
+		}
+		d.key = ""
 	}
 }
 
