@@ -121,7 +121,7 @@ func (s *attachmentService) UploadPart(ctx context.Context, request *posthornv1.
 	}
 	next, err := s.store(ctx, u, data)
 	if err != nil {
-		return nil, s.lost(ctx, who, id, err)
+		return nil, s.lost(ctx, who, u, err)
 	}
 	next.changed = uint64(now.UnixMilli())
 	offset, err := s.advance(ctx, who, u, next)
@@ -175,15 +175,31 @@ func (s *attachmentService) uploadOf(ctx context.Context, who caller, id blob.ID
 }
 
 // lost forgets an upload whose bytes are gone, so that the client begins again;
-// other failures of the blobs leave it as it is.
-func (s *attachmentService) lost(ctx context.Context, who caller, id blob.ID, cause error) error {
+// other failures of the blobs leave it as it is. So does an upload that is not
+// any more as this call saw it: another call was quicker, and the bytes are gone
+// from here because they are where finished files lie. What bytes there are stay:
+// the next try writes over them, and the sweep takes what no record speaks of.
+func (s *attachmentService) lost(ctx context.Context, who caller, seen upload, cause error) error {
 	if !errors.Is(cause, blob.ErrNotFound) {
 		return storageFailed(cause)
 	}
-	if err := s.forget(ctx, who, id); err != nil {
+	refused := unknownAttachment()
+	err := s.directory.changeUploads(ctx, who.account, func(all *uploads) (bool, error) {
+		i := all.find(seen.id)
+		if i < 0 {
+			return false, nil
+		}
+		if (*all)[i].finished || (*all)[i].offset != seen.offset || (*all)[i].changed != seen.changed {
+			refused = storageFailed(cause) // the client asks again how far it is
+			return false, nil
+		}
+		*all = append((*all)[:i], (*all)[i+1:]...)
+		return true, nil
+	})
+	if err != nil {
 		return err
 	}
-	return unknownAttachment()
+	return refused
 }
 
 // forget removes an upload, bytes first: a crash in between leaves a record
@@ -240,13 +256,13 @@ func (s *attachmentService) FinishUpload(ctx context.Context, request *posthornv
 	}
 	h, err := resumeHash(u.hash)
 	if err != nil {
-		return nil, s.lost(ctx, who, id, blob.ErrNotFound)
+		return nil, s.lost(ctx, who, u, blob.ErrNotFound)
 	}
 	if subtle.ConstantTimeCompare(h.Sum(nil), digest[:]) != 1 {
 		return nil, s.refuseDigest(ctx, who, id)
 	}
 	if err := s.blobs.Finish(ctx, id, u.size); err != nil {
-		return nil, s.lost(ctx, who, id, err)
+		return nil, s.lost(ctx, who, u, err)
 	}
 	done := u
 	done.finished, done.hash, done.changed = true, nil, uint64(now.UnixMilli())

@@ -339,6 +339,39 @@ func TestV140LostUploadBeginsAgain(t *testing.T) {
 	f.mustStart().mustSend().mustFinish()
 }
 
+// A call that was held up between the record and the bytes finds the upload
+// finished by others, and leaves it alone.
+func TestLatePartLeavesTheFinishedFile(t *testing.T) {
+	o, _ := openFiles(t, Limits{})
+	alice := o.join("alice")
+	f := alice.newFile(blob.PartSize + 5).mustStart()
+	if _, err := f.part(0); err != nil {
+		t.Fatal(err)
+	}
+	s, who := o.srv.files, caller{account: alice.party.Account}
+	seen, err := s.uploadOf(t.Context(), who, blob.ID(f.id), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.part(blob.PartSize); err != nil {
+		t.Fatal(err)
+	}
+	f.mustFinish()
+	_, err = s.store(t.Context(), seen, f.data[blob.PartSize:])
+	if !errors.Is(err, blob.ErrNotFound) {
+		t.Fatalf("the late part: %v", err)
+	}
+	if err := s.lost(t.Context(), who, seen, err); connect.CodeOf(err) != connect.CodeUnavailable {
+		t.Errorf("its answer: %v", err)
+	}
+	if _, size, err := alice.fetchRange(f.id, 0, 1); err != nil || size != uint64(len(f.data)) {
+		t.Errorf("the finished file: %d bytes, %v", size, err)
+	}
+	if answer, err := f.start(); err != nil || !answer.GetFinished() {
+		t.Errorf("its record: %v, %v", answer, err)
+	}
+}
+
 func TestNobodyTakesAnothersID(t *testing.T) {
 	nonce := [16]byte{1}
 	a, b := uploadID(account.ID{1}, nonce), uploadID(account.ID{2}, nonce)
