@@ -63,11 +63,21 @@ func (c *repeatCache) note(e *store.Envelope, seq uint64) {
 	}
 }
 
+// doubt keeps the envelopes and forgets their numbers: the database is asked.
+func (c *repeatCache) doubt() {
+	for el := c.order.Front(); el != nil; el = el.Next() {
+		r := el.Value.(repeat)
+		r.seq = 0
+		el.Value = r
+	}
+}
+
 // maxHeads bounds the memory for the heads of mailboxes.
 const maxHeads = 1 << 16
 
 // headCache knows numbers that mailboxes have given out, so that most acks need
-// not ask. What it knows may be old: a head only rises.
+// not ask. What it knows may be old: a head only rises, until the database is
+// put back to an earlier moment; see Store.doubt.
 type headCache struct{ last map[store.Box]uint64 }
 
 func newHeadCache() *headCache { return &headCache{make(map[store.Box]uint64)} }

@@ -68,6 +68,8 @@ type batch struct {
 	count  int
 	size   int
 	keys   map[repeatKey]*write // every envelope in it
+
+	lineage uint64 // of the store, when repeats were looked up
 }
 
 func (b *batch) full() bool { return b.count >= maxBatch || b.size >= maxBatchBytes }
@@ -99,16 +101,36 @@ func (b *batch) repeats(w *write) bool {
 // after it, in a transaction that looks closer.
 func (b *batch) flush() {
 	plain, rest := b.sort()
-	left, err := b.store(plain)
-	b.conclude(plain, left, err)
-	if err == nil {
-		rest = append(rest, left...)
+	b.admit(append(rest, b.storePlain(plain)...))
+}
+
+// storePlain stores groups with one statement, those of damaged mailboxes apart
+// from the others, and returns those that need a closer look.
+func (b *batch) storePlain(groups []*group) (left []*group) {
+	left, err := b.store(groups)
+	if one, other := halves(groups, err); one != nil {
+		return append(b.storePlain(one), b.storePlain(other)...)
 	}
-	if len(rest) == 0 {
+	b.conclude(groups, left, err)
+	return left
+}
+
+// admit stores groups with a closer look, those of damaged mailboxes apart from
+// the others.
+func (b *batch) admit(groups []*group) {
+	if len(groups) == 0 {
 		return
 	}
-	err = b.insist(func(ctx context.Context, c *pgxpool.Conn) error { return b.s.admit(ctx, c, rest) })
-	b.conclude(rest, nil, err)
+	err := b.insist(func(ctx context.Context, c *pgxpool.Conn) error {
+		b.doubt(groups)
+		return b.s.admit(ctx, c, groups)
+	})
+	if one, other := halves(groups, err); one != nil {
+		b.admit(one)
+		b.admit(other)
+		return
+	}
+	b.conclude(groups, nil, err)
 }
 
 // sort looks up repeats, and parts the mailboxes that get nothing but new
@@ -116,6 +138,7 @@ func (b *batch) flush() {
 func (b *batch) sort() (plain, rest []*group) {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
+	b.lineage = b.s.lineage
 	odd := make(map[store.Box]bool)
 	var all []*group
 	for _, w := range b.writes {
@@ -131,19 +154,41 @@ func (b *batch) sort() (plain, rest []*group) {
 		}
 	}
 	for _, g := range all {
-		if odd[g.box] {
+		switch {
+		case b.s.aside[g.box]:
+			g.w.err = errAside
+		case odd[g.box]:
 			rest = append(rest, g)
-		} else {
+		default:
 			plain = append(plain, g)
 		}
 	}
 	return plain, rest
 }
 
+// doubt takes back what sort found when the database was replaced since.
+func (b *batch) doubt(groups []*group) {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	if b.lineage == b.s.lineage {
+		return
+	}
+	for _, g := range groups {
+		for i := range g.items {
+			if it := &g.items[i]; it.old {
+				it.seq, it.old, it.asked = 0, false, true
+			}
+		}
+	}
+}
+
 // conclude notes what became of groups and answers those that failed. The
 // groups in left are not through yet.
 func (b *batch) conclude(groups, left []*group, err error) {
 	sure := certain(err)
+	if corrupt(err) {
+		b.s.setAside(groups[0].box) // it is the only one; see halves
+	}
 	if err = b.s.judge(err); err != nil && !sure {
 		err = fmt.Errorf("%w; %w", err, ErrUnknown)
 	}
@@ -153,7 +198,7 @@ func (b *batch) conclude(groups, left []*group, err error) {
 		switch {
 		case err == nil:
 			if !slices.Contains(left, g) {
-				b.s.remember(g, true)
+				b.s.remember(g, b.lineage == b.s.lineage)
 			}
 		case !sure:
 			b.s.remember(g, false)
@@ -164,7 +209,8 @@ func (b *batch) conclude(groups, left []*group, err error) {
 	}
 }
 
-// remember notes the numbers of a stored group, or that they are not known.
+// remember notes the numbers of a stored group, or that they are not known, or
+// may be those of a database that was replaced.
 func (s *Store) remember(g *group, stored bool) {
 	for i := range g.items {
 		it := &g.items[i]
@@ -172,7 +218,7 @@ func (s *Store) remember(g *group, stored bool) {
 		case stored && it.seq != 0 && !it.old:
 			s.repeats.note(&it.env, it.seq)
 			s.heads.note(g.box, it.seq)
-		case !stored && it.fresh():
+		case !stored && (it.fresh() || it.mine):
 			s.repeats.note(&it.env, 0)
 		}
 	}
@@ -194,15 +240,17 @@ func (b *batch) insist(f func(context.Context, *pgxpool.Conn) error) (err error)
 // connection is cut, without a word to the database: a commit that waits for a
 // standby must go on waiting, or it would be seen before it is safe.
 func (s *Store) once(f func(context.Context, *pgxpool.Conn) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Patience)
+	ctx, cancel := s.patience(context.Background())
 	defer cancel()
 	c, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Release()
-	cut := time.AfterFunc(s.opts.Patience, func() { _ = c.Conn().PgConn().Conn().Close() })
+	hangUp := func() { _ = c.Conn().PgConn().Conn().Close() }
+	cut := time.AfterFunc(s.opts.Patience, hangUp)
 	defer cut.Stop()
+	defer context.AfterFunc(s.ended, hangUp)()
 	if err := f(context.Background(), c); err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ func (s *Store) Drop(ctx context.Context, box store.Box) error {
 			s.mu.Lock()
 			delete(s.acks, box)
 			delete(s.heads.last, box)
+			delete(s.aside, box)
 			s.mu.Unlock()
 		}
 		return err

@@ -22,11 +22,12 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := newStore(o)
+	seen.replaced = s.doubt
 	config, err := configure(url, o, seen)
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(o)
 	if s.tuned, err = prepare(ctx, config, o); err != nil {
 		return nil, fmt.Errorf("store: not opened: %w", opening(err))
 	}
@@ -87,7 +88,9 @@ func newStore(o Options) *Store {
 		repeats: newRepeatCache(),
 		heads:   newHeadCache(),
 		acks:    make(map[store.Box]uint64),
+		aside:   make(map[store.Box]bool),
 	}
+	s.ended, s.end = context.WithCancel(context.Background())
 	_, _ = rand.Read(s.id) // it does not fail
 	return s
 }

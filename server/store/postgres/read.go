@@ -33,6 +33,10 @@ type page struct {
 
 // Read returns stored envelopes; see store.Store.
 func (s *Store) Read(ctx context.Context, box store.Box, after uint64, max, maxBytes int) ([]store.Msg, uint64, error) {
+	if s.isAside(box) {
+		return nil, 0, errAside
+	}
+	lineage := s.lineageNow()
 	p, err := ask(ctx, s, func(ctx context.Context) (page, error) {
 		return s.readPage(ctx, box, after, max, maxBytes)
 	})
@@ -40,7 +44,9 @@ func (s *Store) Read(ctx context.Context, box store.Box, after uint64, max, maxB
 		return nil, 0, err
 	}
 	s.mu.Lock()
-	s.heads.note(box, p.head)
+	if lineage == s.lineage {
+		s.heads.note(box, p.head)
+	}
 	s.mu.Unlock()
 	return p.msgs, p.head, nil
 }

@@ -37,7 +37,7 @@ func (s *Store) Ack(ctx context.Context, acks []store.BoxSeq) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range unknown {
-		if last := s.heads.last[a.Box]; last > 0 {
+		if last := s.heads.last[a.Box]; last > 0 && !s.aside[a.Box] {
 			s.acks[a.Box] = max(s.acks[a.Box], min(a.Seq, last))
 		}
 	}
@@ -51,7 +51,7 @@ func (s *Store) noteAcks(acks []store.BoxSeq) (unknown []store.BoxSeq) {
 	defer s.mu.Unlock()
 	for _, a := range acks {
 		switch {
-		case a.Seq == 0:
+		case a.Seq == 0 || s.aside[a.Box]:
 		case a.Seq <= s.heads.last[a.Box]:
 			s.acks[a.Box] = max(s.acks[a.Box], a.Seq)
 		default:
@@ -68,6 +68,7 @@ func (s *Store) learnHeads(ctx context.Context, acks []store.BoxSeq) error {
 	for i, a := range acks {
 		boxes[i] = a.Box
 	}
+	lineage := s.lineageNow()
 	found, err := ask(ctx, s, func(ctx context.Context) (map[store.Box]uint64, error) {
 		rows, err := s.pool.Query(ctx, `SELECT box, last FROM posthorn.heads WHERE box = ANY($1) AND NOT gone`, bytesOf(boxes))
 		if err != nil {
@@ -88,7 +89,9 @@ func (s *Store) learnHeads(ctx context.Context, acks []store.BoxSeq) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for box, last := range found {
-		s.heads.note(box, last)
+		if lineage == s.lineage {
+			s.heads.note(box, last)
+		}
 	}
 	return nil
 }
@@ -107,8 +110,35 @@ func (s *Store) applyAcks(ctx context.Context) (more bool, err error) {
 	if len(boxes) == 0 {
 		return false, nil
 	}
+	if err := s.applyTo(ctx, boxes); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acks) > 0, nil
+}
+
+// applyTo applies acks of mailboxes. It parts them as often as it takes to find
+// the damaged ones, so that these do not hold up the others.
+func (s *Store) applyTo(ctx context.Context, boxes []store.Box) error {
+	err := s.applyTogether(ctx, boxes)
+	switch {
+	case !corrupt(err):
+		return err
+	case len(boxes) == 1:
+		s.setAside(boxes[0])
+		return nil
+	}
+	half := len(boxes) / 2
+	if err := s.applyTo(ctx, boxes[:half]); err != nil {
+		return err
+	}
+	return s.applyTo(ctx, boxes[half:])
+}
+
+func (s *Store) applyTogether(ctx context.Context, boxes []store.Box) error {
 	var applied map[store.Box]uint64
-	err = s.transaction(ctx, func(tx pgx.Tx) error {
+	err := s.transaction(ctx, func(tx pgx.Tx) error {
 		hs, err := lockHeads(ctx, tx, boxes)
 		if err != nil {
 			return err
@@ -118,13 +148,10 @@ func (s *Store) applyAcks(ctx context.Context) (more bool, err error) {
 		}
 		return hs.save(ctx, tx)
 	})
-	if err != nil {
-		return false, err
+	if err == nil {
+		s.settled(applied)
 	}
-	s.settled(applied)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.acks) > 0, nil
+	return err
 }
 
 func (s *Store) ackedBoxes() (boxes []store.Box) {
@@ -139,17 +166,21 @@ func (s *Store) ackedBoxes() (boxes []store.Box) {
 }
 
 // settle deletes what is acked in locked mailboxes, at most budget envelopes,
-// and returns up to where. Mailboxes that are gone count as settled.
+// and returns up to where. Mailboxes that are gone count as settled. An ack
+// above the head is of a state of the database that is no more: it is dropped,
+// for what has these numbers now may be unread.
 func (s *Store) settle(ctx context.Context, tx pgx.Tx, hs heads, boxes []store.Box, budget uint64) (map[store.Box]uint64, error) {
 	applied, upto := make(map[store.Box]uint64), make(map[store.Box]uint64)
 	for _, box := range boxes {
 		acked := s.ackOf(box)
 		h := hs[box]
-		if h == nil || h.gone || acked < h.first {
-			applied[box] = acked
+		if h == nil || h.gone || acked < h.first || acked > h.last {
+			if applied[box] = acked; h != nil && acked > h.last {
+				s.headFell(box)
+			}
 			continue
 		}
-		if acked = min(acked, h.last, h.first+budget-1); acked >= h.first {
+		if acked = min(acked, h.first+budget-1); acked >= h.first {
 			applied[box], upto[box] = acked, acked
 			budget -= acked + 1 - h.first
 		}
@@ -197,9 +228,12 @@ func (s *Store) sweepOn(ctx context.Context, before time.Time, budget int) (expi
 			return expired, true, nil
 		}
 		for _, f := range found {
-			if f.due {
+			if f.due && !s.isAside(f.box) {
 				n, err := s.expire(ctx, f.box, before, max(1, budget))
-				if err != nil {
+				switch {
+				case corrupt(err):
+					s.setAside(f.box)
+				case err != nil:
 					return expired, false, err
 				}
 				expired += n

@@ -27,6 +27,8 @@ type seen struct {
 	move   string // see Options.Move
 	target bool   // see OpenTarget
 
+	replaced func() // called when what is known changes, with mu held
+
 	mu     sync.Mutex
 	known  known
 	warned bool
@@ -158,7 +160,10 @@ func (s *seen) remember(v server) error {
 	if s.known.System == v.system && s.known.Timeline == v.timeline && s.known.Epoch >= v.epoch && s.written() {
 		return nil
 	}
-	s.known = known{v.system, v.timeline, max(s.known.Epoch, v.epoch)}
+	if now := (known{v.system, v.timeline, max(s.known.Epoch, v.epoch)}); now != s.known {
+		s.known = now
+		s.replaced()
+	}
 	if s.file == "" {
 		return nil
 	}
@@ -181,7 +186,7 @@ func (s *seen) current(c *pgconn.PgConn) bool {
 	at, _ := c.CustomData()[lineage].([2]uint64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return at[0] >= s.known.Timeline
+	return at[0] >= s.known.Timeline && at[1] >= s.known.Epoch
 }
 
 // replace writes a file so that it is whole after a power cut.

@@ -84,15 +84,20 @@ type Store struct {
 	held    *write        // taken from the queue, for the next batch; the flusher's own
 	quit    chan struct{} // closed by Close
 	workers sync.WaitGroup
+	ended   context.Context // done when Close waits no longer
+	end     context.CancelFunc
 
 	mu      sync.Mutex // the fields below; never held while the database works
 	repeats *repeatCache
 	heads   *headCache
 	acks    map[store.Box]uint64 // acks that are not applied yet
+	lineage uint64               // how often the database was replaced by another state of it
+	aside   map[store.Box]bool   // damaged mailboxes; see setAside
 	living  map[string]bool      // processes that have the store open
 	asked   time.Time            // when living was last asked for
 	down    error                // why the last use of the database failed
 
+	told  string // what the keeper told last; its own
 	count counted
 	sweep struct {
 		sync.Mutex
@@ -132,7 +137,7 @@ func call[T any](ctx context.Context, s *Store, f func(context.Context) (T, erro
 	done := make(chan result, 1)
 	go func() {
 		defer s.leave()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Patience)
+		ctx, cancel := s.patience(context.WithoutCancel(ctx))
 		defer cancel()
 		val, err := f(ctx)
 		done <- result{val, s.judge(err)}
@@ -157,8 +162,16 @@ func (s *Store) Err() error {
 	return s.down
 }
 
-// Close applies waiting acks and gives up the connections.
+// closeWithin bounds Close: a process that is told to end must not be killed
+// for the sake of a database that hangs.
+const closeWithin = 5 * time.Second
+
+// Close waits for the calls that run, applies waiting acks and gives up the
+// connections. After 5 seconds it cuts them instead: appends without an answer
+// get ErrStopped, and envelopes whose acks were not applied come again.
 func (s *Store) Close() error {
+	cut := time.AfterFunc(closeWithin, s.end)
+	defer cut.Stop()
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed {
@@ -168,25 +181,34 @@ func (s *Store) Close() error {
 	close(s.quit)
 	s.workers.Wait()
 	err := s.goodbye()
-	s.pool.Close()
+	s.end()
+	s.hangUp()
 	return err
+}
+
+// hangUp closes the pool. A connection that is just being made to a database
+// that hangs is left behind; it is closed when its own time is over.
+func (s *Store) hangUp() {
+	done := make(chan struct{})
+	go func() {
+		s.pool.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
 }
 
 // goodbye leaves the database as a process does that is not coming back.
 func (s *Store) goodbye() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Patience)
-	defer cancel()
-	for {
-		more, err := s.applyAcks(ctx)
-		if err != nil {
-			return fmt.Errorf("the last acks were not applied, their envelopes come again: %w", s.judge(err))
-		}
-		if !more {
-			break
-		}
+	if err := s.settleAll(); err != nil {
+		return fmt.Errorf("the last acks were not applied, their envelopes come again: %w", s.judge(err))
 	}
-	_, err := s.pool.Exec(ctx, `DELETE FROM posthorn.opened WHERE id = $1`, s.id)
-	return s.judge(err)
+	return s.judge(s.patiently(func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `DELETE FROM posthorn.opened WHERE id = $1`, s.id)
+		return err
+	}))
 }
 
 // keep is the keeper: it applies acks, tells the other processes that this one
@@ -204,21 +226,28 @@ func (s *Store) keep() {
 			return
 		case <-acks.C:
 			if !down && len(s.ackedBoxes()) > 0 {
-				_ = s.judge(s.settleAll())
+				s.tell(s.judge(s.settleAll()))
 			}
 		case <-pulse.C:
 			if down || time.Since(alive) >= aliveEvery {
 				alive = time.Now()
-				_ = s.judge(s.patiently(s.stayAlive))
+				s.tell(s.judge(s.patiently(s.stayAlive)))
 			}
 		}
 	}
 }
 
 func (s *Store) patiently(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Patience)
+	ctx, cancel := s.patience(context.Background())
 	defer cancel()
 	return f(ctx)
+}
+
+// patience is a context for as long as the database may take to answer.
+func (s *Store) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Patience)
+	stop := context.AfterFunc(s.ended, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // settleAll applies all acks that wait.

@@ -220,7 +220,13 @@ func TestMoveUnderLoad(t *testing.T) {
 		})
 	}
 	time.Sleep(100 * time.Millisecond)
-	_, err := s.Move(t.Context(), into(target(t, pgtest.Database(t), "move")))
+	move := into(target(t, pgtest.Database(t), "move"))
+	_, err := s.Move(t.Context(), func(ctx context.Context, from store.Store) (store.Store, error) {
+		for end := time.Now().Add(20 * time.Second); refused.Load() == 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // the move waits until the pause was met
+		}
+		return move(ctx, from)
+	})
 	must(t, err)
 	moved.Store(true)
 	for end := time.Now().Add(20 * time.Second); after.Load() < 20 && time.Now().Before(end); {
@@ -241,6 +247,9 @@ func TestMoveUnderLoad(t *testing.T) {
 	}
 	if len(acked) == 0 || after.Load() < 20 {
 		t.Errorf("%d acknowledged, %d of them after the move", len(acked), after.Load())
+	}
+	if refused.Load() == 0 {
+		t.Error("no append came while writes paused")
 	}
 	t.Logf("%d acknowledged, %d refused meanwhile", len(acked), refused.Load())
 }
