@@ -56,18 +56,7 @@ func TestAnInvitedPersonKeepsTheirKeysForAnotherName(t *testing.T) {
 	if _, err := RegisterInvited(t.Context(), cfg, "alice", link); !errors.Is(err, ErrNameTaken) {
 		t.Fatalf("%v", err)
 	}
-	db, err := unfinished(t.Context(), cfg, goal{name: "bob", server: link.Server, invite: &link})
-	if err != nil {
-		t.Fatal(err)
-	}
-	begun, err := attach(cfg, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := begun.profile.Account
-	if err := begun.Close(); err != nil {
-		t.Fatal(err)
-	}
+	keys := unfinishedKeys(t, cfg, link)
 	bob, err := RegisterInvited(t.Context(), cfg, "bob", link)
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +65,57 @@ func TestAnInvitedPersonKeepsTheirKeysForAnotherName(t *testing.T) {
 	if bob.profile.Account != keys || bob.Name() != "bob" {
 		t.Error("the second attempt made other keys")
 	}
+}
+
+// The server died after it had noted the invite. A retry with a wrong link is
+// refused, and the right one still makes the account.
+func TestAWrongInviteLeavesTheKeysOfAnEarlierAttempt(t *testing.T) {
+	newLink := closedOffice(t)
+	link, used := newLink(), newLink()
+	alice, err := RegisterInvited(t.Context(), homeOf(t, "alice"), "alice", used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alice.Close()
+	cfg := homeOf(t, "bob")
+	// A taken name, like a crash, ends an attempt that may have cost the invite.
+	if _, err := RegisterInvited(t.Context(), cfg, "alice", link); !errors.Is(err, ErrNameTaken) {
+		t.Fatalf("%v", err)
+	}
+	keys := unfinishedKeys(t, cfg, link)
+	for _, wrong := range []invite.Link{used, {Server: link.Server}} {
+		if _, err := RegisterInvited(t.Context(), cfg, "bob", wrong); !errors.Is(err, ErrInviteUsed) && !errors.Is(err, ErrInviteUnknown) {
+			t.Fatalf("%v", err)
+		}
+	}
+	if _, err := Register(t.Context(), cfg, "bob", link.Server); !errors.Is(err, ErrRegistrationClosed) {
+		t.Fatalf("%v", err)
+	}
+	bob, err := RegisterInvited(t.Context(), cfg, "bob", link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bob.Close()
+	if bob.profile.Account != keys {
+		t.Error("the keys of the first attempt are gone")
+	}
+}
+
+// unfinishedKeys is the account that an interrupted registration is making.
+func unfinishedKeys(t *testing.T, cfg Config, link invite.Link) account.ID {
+	t.Helper()
+	db, _, err := unfinished(t.Context(), cfg, goal{name: "bob", server: link.Server, invite: &link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, err := attach(cfg, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := begun.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return begun.profile.Account
 }
 
 // Each reason for which a closed server lets somebody not in has its error, and

@@ -20,7 +20,8 @@ import (
 // a lost answer, call it again with the same name and server: it goes on with
 // the same keys. An unfinished registration of another server is thrown away,
 // and so is one of another name. Errors: ErrNameTaken and
-// ErrRegistrationClosed (the profile is removed again), ErrProfileExists,
+// ErrRegistrationClosed (a profile that this call made is removed again),
+// ErrProfileExists,
 // ErrOffline, ErrLocked, ErrNoPassphrase, ErrWrongPassphrase,
 // transport.ErrAddress, transport.ErrCertificate, transport.ErrClassical.
 func Register(ctx context.Context, cfg Config, name account.Name, serverURL string) (*Client, error) {
@@ -63,7 +64,7 @@ func register(ctx context.Context, cfg Config, p goal) (*Client, error) {
 		return nil, err
 	}
 	p.name, p.server = name, address.String()
-	db, err := unfinished(ctx, cfg, p)
+	db, fresh, err := unfinished(ctx, cfg, p)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,8 @@ func register(ctx context.Context, cfg Config, p goal) (*Client, error) {
 	}
 	if err := c.finishRegistration(ctx, p.invite); err != nil {
 		closed := c.Close()
-		if refusedForGood(err, p.invite != nil) {
+		// The server may have noted another invite for keys of an earlier attempt.
+		if fresh && refusedForGood(err, p.invite != nil) {
 			return nil, errors.Join(err, closed, localdb.Remove(cfg.Home))
 		}
 		return nil, errors.Join(err, closed)
@@ -93,14 +95,15 @@ func refusedForGood(err error, invited bool) bool {
 }
 
 // unfinished opens the profile of a registration that did not get through, or
-// makes a new one.
-func unfinished(ctx context.Context, cfg Config, p goal) (*localdb.DB, error) {
-	db, err := localdb.Open(cfg.Home, cfg.unlock())
+// makes a new one, which is fresh: the server has never heard of its keys.
+func unfinished(ctx context.Context, cfg Config, p goal) (db *localdb.DB, fresh bool, err error) {
+	db, err = localdb.Open(cfg.Home, cfg.unlock())
 	if errors.Is(err, localdb.ErrNoProfile) {
-		return newProfile(ctx, cfg, p)
+		db, err = newProfile(ctx, cfg, p)
+		return db, true, err
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var row localdb.Profile
 	err = db.View(ctx, func(tx *localdb.Tx) (err error) {
@@ -109,21 +112,22 @@ func unfinished(ctx context.Context, cfg Config, p goal) (*localdb.DB, error) {
 	})
 	switch exists, err := found(err); {
 	case err != nil:
-		return nil, errors.Join(err, db.Close())
+		return nil, false, errors.Join(err, db.Close())
 	case exists && row.Registered:
-		return nil, errors.Join(ErrProfileExists, db.Close())
+		return nil, false, errors.Join(ErrProfileExists, db.Close())
 	case exists && row.ServerURL == p.server && (row.Name == p.name || p.invite != nil):
 		row.Name, row.Pin = p.name, p.pin()
 		err := db.Update(ctx, func(tx *localdb.Tx) error { return tx.PutProfile(row) })
 		if err != nil {
-			return nil, errors.Join(err, db.Close())
+			return nil, false, errors.Join(err, db.Close())
 		}
-		return db, nil
+		return db, false, nil
 	}
 	if err := errors.Join(db.Close(), localdb.Remove(cfg.Home)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return newProfile(ctx, cfg, p)
+	db, err = newProfile(ctx, cfg, p)
+	return db, true, err
 }
 
 // newProfile makes the folder with everything a device needs to register.
