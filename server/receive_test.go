@@ -133,7 +133,7 @@ func TestStopWithOpenStreams(t *testing.T) {
 			e.catchUp()
 			began := time.Now()
 			o.close()
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("stopping took %v", took)
 			}
 			_, err := e.stream.Receive()
@@ -161,7 +161,7 @@ func TestSlowDevice(t *testing.T) {
 		}
 	}
 	stuck := o.rawStream(bob.token)
-	time.Sleep(3 * quick.StreamWrite)
+	time.Sleep(5 * quick.StreamWrite)
 	if n := o.readToEnd(stuck); n > 32<<20 {
 		t.Errorf("%d bytes were written to a device that did not read", n)
 	}
@@ -189,7 +189,7 @@ func (o *office) rawStream(token string) net.Conn {
 // readToEnd counts what comes until the server closes the connection.
 func (o *office) readToEnd(c net.Conn) int64 {
 	o.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 	n, err := io.Copy(io.Discard, c)
 	if failed, ok := err.(net.Error); ok && failed.Timeout() {
 		o.t.Error("the server left the connection open")

@@ -122,6 +122,9 @@ func judge(t *testing.T, samples []sample) {
 	if len(samples) < 5 || len(samples[0].holds) < 3 {
 		t.Fatalf("only %d samples, the first with %v", len(samples), samples)
 	}
+	if *soakFor < judgedFrom {
+		t.Logf("measured, but not judged: that takes -soak %v", judgedFrom)
+	}
 	for name, bound := range growth {
 		var at, value []float64
 		for _, s := range samples[len(samples)/warmUp:] {
