@@ -30,7 +30,7 @@ func TestClientsTrustTheSystemsAuthorities(t *testing.T) {
 	if got := bob.must("read", "@alice"); !strings.Contains(got, "over TLS") {
 		t.Errorf("bob read %q", got)
 	}
-	if r := carol.run("register", "carol", "--server", d.url()); r.code != 3 || !strings.Contains(r.stderr, "cannot be reached") {
+	if r := carol.run("register", "carol", "--server", d.url()); r.code != 4 || !strings.Contains(r.stderr, "certificate is not the expected one, nothing was sent") {
 		t.Errorf("a stranger's certificate: exit %d, %s", r.code, r.stderr)
 	}
 }
