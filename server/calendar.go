@@ -12,14 +12,14 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// calendar knows how much of the time that went by on the clock a server was
-// there. Mail waits for the retention time, and what is older is deleted unread;
-// so a clock that jumps ahead by ten years must not make all mail ten years
-// old, and a server that was switched off for a month must not delete, when it
-// starts, what nobody could have fetched.
+// calendar knows how far the clock got ahead of the time that really went by.
+// Mail waits for the retention time, and what is older is deleted unread; so a
+// clock that jumps ahead by ten years must not make all mail ten years old, and
+// one that is set right must not age what arrived while it was behind.
 //
-// Whenever the clock gets ahead of the time that really went by, the calendar
-// notes a gap. A gap counts as grace, which is added to every retention time,
+// Whenever the clock of a server that runs gets ahead of the time that went by,
+// or a server starts after longer than a machine is likely to have been off, the
+// calendar notes a gap. A gap counts as grace, which is added to every retention time,
 // until the server has run for a retention time since. Then nothing from before
 // the gap is left that has not waited for long enough. A clock that goes back
 // needs no grace: mail looks younger than it is, and waits longer.
@@ -47,6 +47,10 @@ const (
 	// clockSlip is what a clock may be off between two turns without being
 	// noted: clocks are set by the network all the time.
 	clockSlip = time.Minute
+	// plausibleOutage is how long a server may have been off for its clock to be
+	// believed when it starts: that time counts, as a promise to keep mail for so
+	// many days is understood. A clock that is further ahead is more likely wrong.
+	plausibleOutage = 180 * 24 * time.Hour
 	// maxGrace is where grace stops to grow.
 	maxGrace = 100 * 365 * 24 * time.Hour
 )
@@ -135,8 +139,8 @@ func (c *calendar) advance(kept clockRecord) (next clockRecord, done func()) {
 	fresh := slices.Clone(c.fresh)
 	passed := max(0, now.Sub(kept.at))
 	if c.turned.IsZero() {
-		if !kept.at.IsZero() && passed > clockSlip {
-			fresh = append(fresh, gap{min(passed, maxGrace), c.retention}) // nobody was there
+		if !kept.at.IsZero() && passed > plausibleOutage {
+			fresh = append(fresh, gap{min(passed, maxGrace), c.retention})
 		}
 		passed = 0
 	} else {
