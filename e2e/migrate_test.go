@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 	"github.com/posthorn/posthorn/server/store/postgres"
@@ -137,6 +139,7 @@ func TestMoveKilledAtManyPoints(t *testing.T) {
 	if testing.Short() {
 		points = 3
 	}
+	midway := 0
 	for n := range points {
 		point := whole * time.Duration(n+1) / time.Duration(points-1)
 		server := newDaemon(t, filepath.Join(t.TempDir(), "server"))
@@ -148,13 +151,22 @@ func TestMoveKilledAtManyPoints(t *testing.T) {
 		t.Cleanup(server.kill)
 		done := make(chan result, 1)
 		go func() { done <- server.migrate(url) }()
-		time.Sleep(point)
+		if n == 0 {
+			begun := time.Now()
+			awaitMove(t, url) // whatever the measured time says
+			point = time.Since(begun)
+		} else {
+			time.Sleep(point)
+		}
 		server.kill()
 		r := <-done
 		if _, err := os.Stat(filepath.Join(server.data, "moved.json")); err == nil {
 			t.Logf("killed after %v of %v: moved", point, whole)
 		} else {
 			t.Logf("killed after %v of %v: not moved", point, whole)
+			if underWay(t, url) {
+				midway++
+			}
 			if r.code == 0 {
 				t.Errorf("migrate said that it was done: %q", r.stdout)
 			}
@@ -176,6 +188,35 @@ func TestMoveKilledAtManyPoints(t *testing.T) {
 			t.Errorf("killed after %v: the database holds %+v, the store held %+v", point, got, want)
 		}
 	}
+	if midway == 0 {
+		t.Error("no kill came in the midst of a move")
+	}
+}
+
+// awaitMove waits until a move into a database has begun.
+func awaitMove(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(40 * time.Second); !underWay(t, url); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the move did not begin within 40 seconds")
+		}
+	}
+}
+
+// underWay reports whether a database says that a move into it has begun and
+// not ended.
+func underWay(t *testing.T, url string) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var moving string
+	if err := conn.QueryRow(t.Context(), `SELECT moving FROM posthorn.about`).Scan(&moving); err != nil {
+		return false // there is no such table yet
+	}
+	return moving != "" && !strings.HasPrefix(moving, "done ")
 }
 
 // timeOfAMove is how long a move takes here that nobody disturbs.
