@@ -292,6 +292,23 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestHealthOfAPassingTrouble: whoever restarts what is not healthy must not do
+// so while a database is away or a store is being moved.
+func TestHealthOfAPassingTrouble(t *testing.T) {
+	away := awayStore{memory.New()}
+	o := openOver(t, away, Options{})
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+		if status, _ := o.get(path); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+}
+
+// awayStore takes no writes, for now.
+type awayStore struct{ store.Store }
+
+func (awayStore) Err() error { return fmt.Errorf("%w: %w", store.ErrStopped, store.ErrPassing) }
+
 // panicking is a store with a fault in it.
 type panicking struct{ store.Store }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // errStopping says that the server is on its way out.
@@ -26,9 +28,19 @@ func (srv *Server) Ready() error {
 	return nil
 }
 
+// Healthy is nil unless a restart or a repair is needed: an embedded store has
+// stopped. A database that is away, and a store that is being moved, come back
+// by themselves; whoever restarted the server for that would make it worse.
+func (srv *Server) Healthy() error {
+	if err := srv.store.Err(); !errors.Is(err, store.ErrPassing) {
+		return err
+	}
+	return nil
+}
+
 // healthz answers 200 while the process can do its work.
 func (srv *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	answerHealth(w, srv.store.Err(), "the store accepts no writes")
+	answerHealth(w, srv.Healthy(), "the store accepts no writes")
 }
 
 // readyz answers 200 while new callers are welcome.

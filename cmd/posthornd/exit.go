@@ -22,7 +22,7 @@ import (
 // The exit codes say who can mend a failure. Scripts may rely on them.
 const (
 	exitOK       = 0
-	exitUser     = 1  // the operator can mend it
+	exitUser     = 1  // the operator can mend it, or has interrupted it
 	exitUsage    = 2  // the command line cannot be understood
 	exitServer   = 3  // the server that was asked does not run, or is not ready
 	exitInternal = 70 // a fault of the program
@@ -75,7 +75,7 @@ var verdicts = []struct {
 
 // report prints what went wrong and returns the exit code for it.
 func (a *app) report(err error) int {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil {
 		return exitOK
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
@@ -93,6 +93,13 @@ func (a *app) report(err error) int {
 		a.complain(err.Error(), "start it with 'posthornd serve --data DIR', or name the folder of one that runs with --data")
 		return exitServer
 	}
+	if errors.Is(err, admin.ErrUnanswered) {
+		return a.unanswered(err)
+	}
+	if errors.Is(err, context.Canceled) {
+		a.complain("interrupted before the command came to its end: "+err.Error(), "run the command again")
+		return exitUser
+	}
 	for _, v := range verdicts {
 		if errors.Is(err, v.is) {
 			a.complain(err.Error(), v.hint)
@@ -101,6 +108,16 @@ func (a *app) report(err error) int {
 	}
 	a.complain(err.Error(), "this should not happen; start again with --log-level debug and report what it prints")
 	return exitInternal
+}
+
+// unanswered explains a command whose answer was not waited for, or was lost.
+func (a *app) unanswered(err error) int {
+	text, code := err.Error(), exitServer
+	if errors.Is(err, context.Canceled) {
+		text, code = "interrupted: "+text, exitUser
+	}
+	a.complain(text, "see what was done with 'posthornd status', 'posthornd user list' or 'posthornd invite list', then run the command again if it is needed")
+	return code
 }
 
 func (a *app) complain(text, hint string) {

@@ -100,12 +100,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer closing(&err, unlock)
 	watch, err := o.metrics.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, watch.close()) }()
+	defer closing(&err, watch.close)
 	listener, err := server.Listen(o.listen, o.proxied || o.tls.on())
 	if err != nil {
 		return err
@@ -115,12 +115,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, kept.Close()) }()
+	defer closing(&err, kept.Close)
 	blobs, err := o.files.open(ctx, o.data)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, blobs.Close()) }()
+	defer closing(&err, blobs.Close)
 	background, end := context.WithCancel(ctx)
 	defer end()
 	secure, certified, err := o.tls.config(background, o.data, listener, log)
@@ -143,7 +143,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeDesk()) }()
+	defer closing(&err, closeDesk)
 	if _, err := fmt.Fprintf(a.stdout, "posthornd: ready on %s://%s\n", o.tls.scheme(), listener.Addr()); err != nil {
 		return err
 	}
@@ -151,4 +151,13 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	return srv.Serve(ctx, listener)
+}
+
+// closing closes something at the end of serve. A server that was told to stop
+// before it was ready has stopped as it was told: that is no failure.
+func closing(err *error, close func() error) {
+	if errors.Is(*err, context.Canceled) {
+		*err = nil
+	}
+	*err = errors.Join(*err, close())
 }

@@ -89,7 +89,7 @@ func probe(ask *atomic.Pointer[func() error]) http.Handler {
 // follow lets the server answer for itself from now on.
 func (w *watch) follow(srv *server.Server, kept store.Store) {
 	w.counts.Watch(kept)
-	ready, healthy := srv.Ready, kept.Err
+	ready, healthy := srv.Ready, srv.Healthy
 	w.ready.Store(&ready)
 	w.healthy.Store(&healthy)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,6 +86,9 @@ func openEmbedded(data string, mark *moved, log *slog.Logger) (store.Store, erro
 			"start it with --store and that database, best in the variable POSTHORN_STORE",
 		}
 	}
+	if err := leftElsewhere(data); err != nil {
+		return nil, err
+	}
 	kept, err := pebble.Open(filepath.Join(data, storeFolder), pebble.Options{Log: log})
 	if err != nil {
 		return nil, err
@@ -94,15 +99,42 @@ func openEmbedded(data string, mark *moved, log *slog.Logger) (store.Store, erro
 // leftBehind refuses to serve from a database while the data folder holds an
 // embedded store: its mailboxes and accounts would seem to be gone.
 func leftBehind(data string) error {
-	files, err := os.ReadDir(filepath.Join(data, storeFolder))
-	if err != nil {
-		return fmt.Errorf("the data folder cannot be read: %w", err)
-	}
-	if len(files) == 0 {
-		return nil
+	there, err := holdsStore(data)
+	if err != nil || !there {
+		return err
 	}
 	return &failure{
 		exitUser, "the data folder holds an embedded store, and --store names a database; nothing was started",
 		"start it without --store and move it with 'posthornd migrate'; or, if what it holds is not needed any more, move the folder " + storeFolder + " in it away",
 	}
+}
+
+// leftElsewhere refuses to begin an empty embedded store in a folder that was
+// served from a database. A move that failed leaves traces of the database too,
+// but then the folder holds the store that was to be moved.
+func leftElsewhere(data string) error {
+	_, err := os.Stat(filepath.Join(data, seenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the data folder cannot be read: %w", err)
+	}
+	there, err := holdsStore(data)
+	if err != nil || there {
+		return err
+	}
+	return &failure{
+		exitUser, "this server keeps its data in a database, and --store does not name it; nothing was started, and no empty store was made",
+		"start it with --store and that database, best in the variable POSTHORN_STORE; or, if it is to begin anew without the database, move the file " + seenFile + " in the data folder away",
+	}
+}
+
+// holdsStore tells whether there is an embedded store in a claimed data folder.
+func holdsStore(data string) (bool, error) {
+	files, err := os.ReadDir(filepath.Join(data, storeFolder))
+	if err != nil {
+		return false, fmt.Errorf("the data folder cannot be read: %w", err)
+	}
+	return len(files) > 0, nil
 }

@@ -27,6 +27,14 @@ func TestServeFromADatabase(t *testing.T) {
 	if files, err := os.ReadDir(filepath.Join(data, storeFolder)); err != nil || len(files) > 0 {
 		t.Errorf("an embedded store beside the database: %v, %v", files, err)
 	}
+	t.Setenv("POSTHORN_STORE", "")
+	code, out, complaint := command(t, "serve", "--data", data, "--listen", "127.0.0.1:0")
+	if code != exitUser || out != "" || !strings.Contains(complaint, "keeps its data in a database") {
+		t.Errorf("without the database: exit %d, %q, %q", code, out, complaint)
+	}
+	if files, err := os.ReadDir(filepath.Join(data, storeFolder)); err != nil || len(files) > 0 {
+		t.Errorf("an empty store was made: %v, %v", files, err)
+	}
 }
 
 // What is wrong is said, and the URL with its password is not.

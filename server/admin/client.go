@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,11 +27,28 @@ const (
 // Error is the text.
 func (e *Error) Error() string { return e.Text }
 
+// ErrUnanswered: the connection ended, or the caller gave up, before the answer
+// was there. The text says what is known about the command.
+var ErrUnanswered = errors.New("the server did not answer")
+
+// unanswered says what is known when no answer, or half of one, came.
+func unanswered(method string, begun bool, cause error) error {
+	known := "what it did is unknown"
+	switch {
+	case method == http.MethodGet:
+		known = "it was only asked, nothing was changed"
+	case begun:
+		known = "it did what it was told, but the answer was lost"
+	}
+	return fmt.Errorf("%w, %s: %w", ErrUnanswered, known, cause)
+}
+
 // maxAnswer bounds an answer that is read whole, in bytes.
 const maxAnswer = 64 << 20
 
 // Call asks the server of a data folder for one thing: in, if not nil, is sent
-// as JSON, and the answer is read into out, if not nil. ErrNoServer, *Error.
+// as JSON, and the answer is read into out, if not nil. ErrNoServer,
+// ErrUnanswered, *Error.
 func Call(ctx context.Context, data, method, path string, in, out any) error {
 	answer, err := Stream(ctx, data, method, path, in)
 	if err != nil {
@@ -41,7 +59,7 @@ func Call(ctx context.Context, data, method, path string, in, out any) error {
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(out); err != nil {
-		return fmt.Errorf("the answer of the server cannot be read: %w", err)
+		return unanswered(method, true, err)
 	}
 	return nil
 }
@@ -64,7 +82,7 @@ func Stream(ctx context.Context, data, method, path string, in any) (io.ReadClos
 	answer, err := network.RoundTrip(request)
 	if err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("the server did not answer, what it did is unknown: %w", err)
+		return nil, unanswered(method, false, err)
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil

@@ -12,8 +12,8 @@ import (
 type Status struct {
 	Version string `json:"version"`
 	Store   string `json:"store"`
-	// Devices counts devices that can receive: each has one open mailbox, and
-	// every open mailbox is some device's.
+	// Devices counts devices that can receive, by their open mailboxes. A
+	// registration that a crash cut short may leave one that is nobody's.
 	Devices   uint64     `json:"devices"`
 	Mailboxes uint64     `json:"mailboxes"`
 	Queued    uint64     `json:"queued"`           // envelopes that wait

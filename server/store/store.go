@@ -75,6 +75,9 @@ var (
 	// ErrStopped: the disk failed or is full. Nothing more is written until
 	// the store is opened again; reads still work.
 	ErrStopped = errors.New("store: stopped after a disk failure, writes are refused")
+	// ErrPassing goes with ErrStopped in what Err returns when the store will take
+	// writes again by itself: its database is away, or it is being moved.
+	ErrPassing = errors.New("store: it goes on by itself")
 	// ErrCorrupt: what is on disk is not what was written.
 	ErrCorrupt = errors.New("store: damaged on disk")
 	// ErrFormat: a newer program wrote this store; nothing was changed.

@@ -272,7 +272,7 @@ func (s *Store) judge(err error) error {
 	s.mu.Lock()
 	was := s.down
 	if s.down = nil; !answers {
-		s.down = err
+		s.down = fmt.Errorf("%w: %w", err, store.ErrPassing)
 	}
 	s.mu.Unlock()
 	switch {

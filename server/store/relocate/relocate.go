@@ -20,7 +20,7 @@ var ErrPaused = errors.New("relocate: the store is being moved")
 // ErrDiffers: what arrived is not what was sent. The old store stays in use.
 var ErrDiffers = errors.New("relocate: the copy is not what was copied, nothing has changed")
 
-var errWrite = fmt.Errorf("%w: %w", store.ErrStopped, ErrPaused)
+var errWrite = fmt.Errorf("%w: %w: %w", store.ErrStopped, ErrPaused, store.ErrPassing)
 
 // Store passes every call on to the store in use.
 type Store struct {
