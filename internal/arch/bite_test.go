@@ -42,6 +42,13 @@ var codeMistakes = []mistake{
 	{"everywhere", "cgo", in("cmd/posthorn/x.go", "package main\nimport \"C\"\n"), "cgo"},
 	{"everywhere", "test package shipped", in("client/x.go", "package client\nimport _ \"github.com/posthorn/posthorn/pq3/pq3test\"\n"), "for tests"},
 	{"everywhere", "chosen randomness", in("client/x.go", "package client\nimport _ \"crypto/mlkem/mlkemtest\"\n"), "for tests"},
+	{"reach", "a client with the lab's entropy", map[string]string{
+		"client/x.go": "package client\nimport _ \"github.com/posthorn/posthorn/suite/seeded\"\n",
+	}, "client reaches suite/seeded"},
+	{"reach", "a binary with a level", map[string]string{
+		"cmd/posthorn/x.go": "package main\nimport _ \"github.com/posthorn/posthorn/suite/level1\"\n",
+	}, "cmd/posthorn reaches suite/level1"},
+	{"everywhere", "chosen randomness beside seeded", in("suite/level1/x.go", "package level1\nimport _ \"crypto/mlkem/mlkemtest\"\n"), "for tests"},
 	{"logs", "below the outer layers", in("api/x.go", "package api\nimport _ \"log/slog\"\n"), "outer layers"},
 	{"logs", "unstructured", in("server/x.go", "package server\nimport _ \"log\"\n"), "structured"},
 	{"clock", "now", in("client/x.go", "package client\nimport \"time\"\nfunc f() { _ = time.Now() }\n"), "client/x.go:3: time.Now in f"},

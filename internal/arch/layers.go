@@ -38,6 +38,15 @@ var layers = []layer{
 	// 2: the contract between client and server
 	{"api/...", over(ground, "account", "api/..."), "both ends share words here, never behaviour"},
 
+	// 2: the same conversation at every security level, for the attack lab
+	{"suite", nil, "one face for all levels names none of them"},
+	{"suite/seeded", nil, "chosen randomness is for simulations alone"},
+	{"suite/level0", over(ground, "suite"), "a cloud chat has nothing of the protocol"},
+	{"suite/level1", over(ground, "suite"), "published designs stand beside ours, not on it"},
+	{"suite/level2", over(ground, "suite", "suite/level1"), "Level 2 is Level 1 with another start"},
+	{"suite/level3sparse", over(ground, "suite", "suite/level1", "suite/level2"), "the same start and ratchet, and a KEM ratchet beside them"},
+	{"suite/level3", over(ground, "account", "pq3", "suite"), "the product's sessions behind the face of the lab"},
+
 	// 3: input and output, concurrency, clocks
 	{"server/store", nil, "the storage contract names bytes and mailboxes, nothing of the protocol"},
 	{"server/store/...", []string{"internal/codec", "internal/reject", "server/store"}, "an engine implements the contract and knows no service"},
@@ -73,6 +82,7 @@ var forTests = []layer{
 	{pkg: "internal/decodertest", why: "what every decoder promises, for fuzz targets"},
 	{pkg: "internal/machine", why: "what a test needs of the machine, and whether it may be skipped"},
 	{pkg: "bench", why: "the core beside the primitives it needs"},
+	{pkg: "suite/suitetest", why: "one suite of properties for every security level"},
 	{pkg: "internal/explorer", why: "drives the real sessions through every order of events, with deterministic entropy"},
 }
 
@@ -81,6 +91,10 @@ var neverReach = []layer{
 	{"server", []string{"pq3", "content", "attachment", "client"}, "the server never holds code that could read a message"},
 	{"cmd/posthornd", []string{"pq3", "content", "attachment", "client"}, "nor does its binary, through any path"},
 	{"client", []string{"server"}, "client and server meet in api alone"},
+	{"client", []string{"suite"}, "the lab's levels can be read by design, and its entropy is known"},
+	{"server", []string{"suite"}, "the same"},
+	{"cmd/posthorn", []string{"suite"}, "the same, for the binary that people use"},
+	{"cmd/posthornd", []string{"suite"}, "the same, for the operator's"},
 }
 
 func testOnly(pkg string) bool {
