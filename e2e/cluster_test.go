@@ -54,16 +54,28 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// promote makes the standby that has the most the primary.
+// promote makes the standby that has the most the primary, and puts it first.
 func (c *cluster) promote() {
 	c.t.Helper()
-	best := c.standbys[0]
-	if c.received(c.standbys[1]) > c.received(best) {
-		best = c.standbys[1]
+	if c.received(c.standbys[1]) > c.received(c.standbys[0]) {
+		c.standbys[0], c.standbys[1] = c.standbys[1], c.standbys[0]
 	}
+	best := c.standbys[0]
 	best.Exec(c.t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = ''")
 	best.Promote(c.t)
 	best.Exec(c.t, "postgres", "SELECT pg_reload_conf()")
+}
+
+// rejoin makes the other standby follow the promoted one, which then confirms
+// nothing without it.
+func (c *cluster) rejoin() {
+	c.t.Helper()
+	primary, standby := c.standbys[0], c.standbys[1]
+	standby.Follow(c.t, primary, "again")
+	primary.Exec(c.t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (again)'")
+	primary.Exec(c.t, "postgres", "SELECT pg_reload_conf()")
+	const quorum = "DO $$ BEGIN FOR i IN 1..300 LOOP IF EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'quorum' AND state = 'streaming') THEN RETURN; END IF; PERFORM pg_sleep(0.05); END LOOP; RAISE 'no standby makes the quorum'; END $$"
+	primary.Exec(c.t, "postgres", quorum)
 }
 
 // received is how much of the primary's log a standby has.
@@ -83,14 +95,25 @@ func (c *cluster) received(s *pgtest.Cluster) (bytes int64) {
 // hang stops a process and its children for a while.
 func (c *cluster) hang(pid int, while time.Duration) {
 	c.t.Helper()
-	all := append(childrenOf(c.t, pid), pid)
-	for _, p := range all {
-		_ = syscall.Kill(p, syscall.SIGSTOP)
-	}
+	goOn := c.halt(pid)
 	time.Sleep(while)
-	for _, p := range all {
-		_ = syscall.Kill(p, syscall.SIGCONT)
+	goOn()
+}
+
+// halt stops processes and their children until goOn is called.
+func (c *cluster) halt(pids ...int) (goOn func()) {
+	c.t.Helper()
+	var all []int
+	for _, pid := range pids {
+		all = append(append(all, childrenOf(c.t, pid)...), pid)
 	}
+	signal := func(s syscall.Signal) {
+		for _, p := range all {
+			_ = syscall.Kill(p, s)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	return sync.OnceFunc(func() { signal(syscall.SIGCONT) })
 }
 
 // childrenOf lists the processes that a process has started.
@@ -216,5 +239,6 @@ func (c *cluster) faults(alice *door) []fault {
 		{"the bus is killed", func() { c.nats.Kill() }},
 		{"the bus is back", func() { c.nats.Restart() }},
 		{"the primary is killed, one promoted", func() { c.primary.Kill(); c.promote() }},
+		{"the other standby follows it", c.rejoin},
 	}
 }

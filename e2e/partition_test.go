@@ -93,3 +93,38 @@ func TestClusterFaultsDatabaseCutOff(t *testing.T) {
 	alice.checkArrivedAt(t, bob)
 	bob.checkArrivedAt(t, alice)
 }
+
+// TestClusterFaultsNoStandby: both standbys hang, so that no commit can be
+// confirmed. No text is accepted then, what was stored before still arrives at
+// somebody who connects, and when the standbys go on so does everything.
+func TestClusterFaultsNoStandby(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	alice, bob := enlist(t, "alice", c.nodes[0].url()), enlist(t, "bob", c.nodes[1].url())
+	ctx, endLoad := context.WithTimeout(t.Context(), 3*time.Second)
+	defer endLoad()
+	alice.writeSteadily(ctx, bob.name, &stopwatch{last: time.Now()})
+	if _, err := alice.Send(t.Context(), bob.name, "stored before"); err != nil {
+		t.Fatal(err)
+	}
+
+	goOn := c.halt(c.standbys[0].PID(), c.standbys[1].PID())
+	defer goOn()
+	began := time.Now()
+	go func() { _ = bob.Run(t.Context()) }()
+	took := bob.arrives(t, alice.name, "stored before")
+	waiting, giveUp := context.WithTimeout(t.Context(), 5*time.Second)
+	defer giveUp()
+	sent, err := alice.Send(waiting, bob.name, "without a standby")
+	if err == nil || sent.Accepted {
+		t.Errorf("a text was accepted without a standby: %+v, %v", sent, err)
+	}
+	without := time.Since(began)
+	goOn()
+
+	go func() { _ = alice.Run(t.Context()) }()
+	later := bob.arrives(t, alice.name, "without a standby")
+	bob.says(t, alice, "bob's last word")
+	t.Logf("what was stored arrived after %v; nothing accepted for %v; the text that waited arrived %v after", took.Round(10*time.Millisecond), without.Round(10*time.Millisecond), later.Round(10*time.Millisecond))
+	alice.checkArrivedAt(t, bob)
+}

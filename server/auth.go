@@ -92,16 +92,20 @@ func (s *authService) keyOf(ctx context.Context, p proof) (*account.VerifyingKey
 }
 
 // seen keeps the time of the last login to the day: enough to know who is
-// gone, and no more than that.
+// gone, and no more than that. What a failover loses of it, or what cannot be
+// written now, the next login writes.
 func (s *authService) seen(ctx context.Context, p proof, r deviceRecord, now time.Time) error {
 	today := dayOf(now)
 	if r.lastSeen >= today {
 		return nil
 	}
-	err := s.directory.changeDevice(ctx, p.account, p.device, func(r *deviceRecord) error {
+	err := s.directory.changeDevice(ctx, s.directory.store.Note, p.account, p.device, func(r *deviceRecord) error {
 		r.lastSeen = today
 		return nil
 	})
+	if errors.Is(err, store.ErrStopped) {
+		return nil
+	}
 	return stored(err)
 }
 

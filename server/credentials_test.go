@@ -224,6 +224,11 @@ func (s *spy) CAS(ctx context.Context, key string, want uint64, val []byte) (uin
 	return s.Store.CAS(ctx, key, want, val)
 }
 
+func (s *spy) Note(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	s.note("note", key)
+	return s.Store.Note(ctx, key, want, val)
+}
+
 func (s *spy) Append(ctx context.Context, envs []store.Envelope) ([]store.Appended, error) {
 	s.note("append", "")
 	return s.Store.Append(ctx, envs)

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -44,6 +45,9 @@ type deliverer struct {
 	patience time.Duration // until the next repair
 	granted  bool          // repair waits for its turn among all streams of the node
 	looking  bool          // the next read is a repair
+
+	attaching chan error // says what became of noting this stream's presence; nil: it is settled
+	attached  bool
 }
 
 func newDeliverer(ctx context.Context, s *mailboxService, box store.Box, l *listener) *deliverer {
@@ -122,9 +126,7 @@ func (d *deliverer) fromStore() (more bool, err error) {
 	if err != nil {
 		return false, storageFailed(err)
 	}
-	if err := d.mend(len(messages) > 0); err != nil {
-		return false, storageFailed(err)
-	}
+	d.mend(len(messages) > 0)
 	if err := d.pass(messages); err != nil {
 		return false, err
 	}
@@ -134,15 +136,53 @@ func (d *deliverer) fromStore() (more bool, err error) {
 
 // mend draws the lesson from a repair: when it found something that nobody had
 // told of, the presence of this stream may have been lost, so it is noted anew.
-func (d *deliverer) mend(found bool) error {
+func (d *deliverer) mend(found bool) {
 	repaired := d.looking
 	d.looking = false
 	if !found {
-		return nil
+		return
 	}
 	d.calm()
 	if repaired {
-		return d.service.cluster.attach(d.ctx, d.box, d.listener.began)
+		d.noteAgain()
+	}
+}
+
+// attachPatience is how long a stream waits for its presence to be noted before
+// it begins all the same.
+const attachPatience = 250 * time.Millisecond
+
+// attach has the presence of this stream noted. That may take as long as a
+// database takes to confirm what it has before: the stream does not wait for
+// it, but gives what is stored, and looks for more until it is told of it.
+func (d *deliverer) attach() error {
+	d.noteAgain()
+	late := time.NewTimer(attachPatience)
+	defer late.Stop()
+	select {
+	case err := <-d.attaching:
+		return d.settle(err)
+	case <-late.C:
+		return nil
+	}
+}
+
+// noteAgain begins to note the presence, unless that is under way.
+func (d *deliverer) noteAgain() {
+	if d.attaching != nil {
+		return
+	}
+	done := make(chan error, 1)
+	d.attaching = done
+	go func() { done <- d.service.cluster.attach(d.ctx, d.box, d.listener.began) }()
+}
+
+// settle draws the lesson from what became of attach. What was stored before
+// it was through may have been told to nobody, so the store is read.
+func (d *deliverer) settle(err error) error {
+	d.attaching, d.attached, d.read = nil, err == nil, true
+	if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNoBox) {
+		return storageFailed(err)
 	}
 	return nil
 }
@@ -214,7 +254,7 @@ func (d *deliverer) rest() {
 		return
 	}
 	pause := d.patience
-	if !d.service.cluster.healthy() {
+	if !d.attached || !d.service.cluster.healthy() {
 		pause = min(pause, d.service.limits.RepairNoBus)
 	}
 	d.repair.Reset(pause - time.Duration(rand.Int64N(int64(pause)/4+1)))
@@ -240,6 +280,9 @@ func (d *deliverer) mayRepair() bool {
 		}
 	}
 	d.granted, d.looking, d.read = false, true, true
+	if !d.attached {
+		d.noteAgain()
+	}
 	d.patience = min(2*d.patience, d.service.limits.Repair)
 	return true
 }

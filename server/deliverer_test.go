@@ -41,6 +41,7 @@ func newHearsay(t *rapid.T) *hearsay {
 		cluster: &cluster{store: s, hub: hub, alone: true, id: "here"},
 	}
 	h.stream = newDeliverer(t.Context(), h.service, h.box, hub.listen(h.box, time.Now()))
+	h.stream.attached = true
 	h.stream.progress = h.service.ledger.begin(h.box, 0)
 	h.stream.send, h.stream.connection = h.take, http.NewResponseController(httptest.NewRecorder())
 	return h

@@ -283,14 +283,25 @@ func (f *failing) set(writes int) {
 }
 
 func (f *failing) CAS(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
-	f.mu.Lock()
-	f.writes--
-	failed := f.writes < 0
-	f.mu.Unlock()
-	if failed {
+	if f.fails() {
 		return 0, store.ErrStopped
 	}
 	return f.Store.CAS(ctx, key, want, val)
+}
+
+func (f *failing) Note(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	if f.fails() {
+		return 0, store.ErrStopped
+	}
+	return f.Store.Note(ctx, key, want, val)
+}
+
+// fails counts a write.
+func (f *failing) fails() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writes--
+	return f.writes < 0
 }
 
 func TestV88RegistrationIsClosed(t *testing.T) {

@@ -172,7 +172,9 @@ func (r *keyring) load(ctx context.Context, now time.Time) (sharedKeys, error) {
 			}
 			keys = present.rotate(now)
 		}
-		if _, err = r.store.CAS(ctx, keysKey, version, keys.marshal()); err == nil {
+		// A change that a failover loses is made again; meanwhile both sides have the
+		// key that it took into use, as the one in use or as the next.
+		if _, err = r.store.Note(ctx, keysKey, version, keys.marshal()); err == nil {
 			return keys, nil
 		}
 		if !errors.Is(err, store.ErrVersion) {

@@ -20,7 +20,11 @@ import (
 //
 // A login changes it in one compare-and-swap, which spends the challenge and
 // adds the token: of two that answer the same challenge at two nodes, one finds
-// it spent.
+// it spent. That is a Note, so that devices log in while a database has lost its
+// standbys. A failover may then lose a token, whose device logs in again, and a
+// spent challenge, whose proof would be good once more until the challenge ends,
+// for somebody who has read it inside TLS. That a device is shut out is never
+// lost: it is a CAS, and every Note before it is safe with it.
 
 func loginKey(box store.Box) string { return "login/" + hex.EncodeToString(box[:]) }
 
@@ -145,9 +149,13 @@ func readLogins(ctx context.Context, s store.Store, box store.Box) (loginRecord,
 	return r, version, err
 }
 
+// setter is CAS or Note of a store.
+type setter func(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error)
+
 // changeLogins applies a change to the record of a device until no other node
-// comes in between. The change may refuse.
-func changeLogins(ctx context.Context, s store.Store, who caller, change func(*loginRecord) error) error {
+// comes in between. The change may refuse. set is the store's CAS, or Note for
+// what a device does by itself.
+func changeLogins(ctx context.Context, s store.Store, set setter, who caller, change func(*loginRecord) error) error {
 	for {
 		r, version, err := readLogins(ctx, s, who.box)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -157,7 +165,7 @@ func changeLogins(ctx context.Context, s store.Store, who caller, change func(*l
 		if err := change(&r); err != nil {
 			return err
 		}
-		_, err = s.CAS(ctx, loginKey(who.box), version, r.marshal())
+		_, err = set(ctx, loginKey(who.box), version, r.marshal())
 		if !errors.Is(err, store.ErrVersion) {
 			return err
 		}

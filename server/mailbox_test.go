@@ -99,7 +99,7 @@ func TestSendToADeviceThatIsGone(t *testing.T) {
 	o := open(t)
 	alice, bob := o.join("alice"), o.join("bob")
 	d := newDirectory(o.store)
-	err := d.changeDevice(t.Context(), bob.party.Account, bob.party.Device.ID, func(r *deviceRecord) error {
+	err := d.changeDevice(t.Context(), d.store.CAS, bob.party.Account, bob.party.Device.ID, func(r *deviceRecord) error {
 		r.lastSeen = dayOf(time.Now().Add(-api.Retention - 48*time.Hour))
 		return nil
 	})

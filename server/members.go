@@ -21,7 +21,8 @@ import (
 //
 // A node raises its beats as long as it runs. Whoever sees them unchanged for a
 // while by its own stopwatch takes the node for dead; no two clocks are
-// compared. A clean stop takes the node out.
+// compared. A clean stop takes the node out. The record is written with Note: a
+// failover sets it back, and every node enters itself again with its next beat.
 const nodesKey = "cluster/nodes"
 
 const (
@@ -214,7 +215,7 @@ func (c *cluster) changeNodes(ctx context.Context, change func(nodesRecord) (nod
 		if all, err = change(all); err != nil {
 			return err
 		}
-		_, err = c.store.CAS(ctx, nodesKey, version, all.marshal())
+		_, err = c.store.Note(ctx, nodesKey, version, all.marshal())
 		if !errors.Is(err, store.ErrVersion) {
 			return err
 		}

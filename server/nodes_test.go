@@ -103,7 +103,7 @@ func TestV81RevokedEverywhere(t *testing.T) {
 			t.Fatal("a token does not work")
 		}
 	}
-	if err := changeLogins(t.Context(), s, who, func(r *loginRecord) error { r.tokens = nil; return nil }); err != nil {
+	if err := changeLogins(t.Context(), s, s.CAS, who, func(r *loginRecord) error { r.tokens = nil; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for i, node := range []*tokens{here, there} {

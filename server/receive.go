@@ -24,12 +24,12 @@ func (s *mailboxService) Receive(ctx context.Context, _ *posthornv1.ReceiveReque
 	box := callerOf(ctx).box
 	l := s.hub.listen(box, clock.Now())
 	defer s.leave(ctx, box, l)
-	if err := s.cluster.attach(ctx, box, l.began); err != nil {
-		return storageFailed(err)
-	}
 	d := newDeliverer(ctx, s, box, l)
 	d.send, d.connection = stream.Send, requestOf(ctx).control
 	defer d.repair.Stop()
+	if err := d.attach(); err != nil {
+		return err
+	}
 	if err := d.begin(); err != nil {
 		return err
 	}
@@ -78,6 +78,8 @@ func (s *mailboxService) await(d *deliverer, keepAlive <-chan time.Time) error {
 		select {
 		case <-d.listener.wake:
 			return nil
+		case err := <-d.attaching:
+			return d.settle(err)
 		case <-d.repair.C:
 			if d.mayRepair() {
 				return nil

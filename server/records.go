@@ -202,8 +202,8 @@ func (d *directory) device(ctx context.Context, id account.ID, device account.De
 }
 
 // changeDevice applies a change to a device record until no other writer comes
-// in between. The change may refuse.
-func (d *directory) changeDevice(ctx context.Context, id account.ID, device account.DeviceID, change func(*deviceRecord) error) error {
+// in between. The change may refuse. set is the store's CAS, or Note.
+func (d *directory) changeDevice(ctx context.Context, set setter, id account.ID, device account.DeviceID, change func(*deviceRecord) error) error {
 	for {
 		r, version, err := d.device(ctx, id, device)
 		if err != nil {
@@ -212,7 +212,7 @@ func (d *directory) changeDevice(ctx context.Context, id account.ID, device acco
 		if err := change(&r); err != nil {
 			return err
 		}
-		_, err = d.store.CAS(ctx, deviceKey(id, device), version, r.marshal())
+		_, err = set(ctx, deviceKey(id, device), version, r.marshal())
 		if !errors.Is(err, store.ErrVersion) {
 			return err
 		}
@@ -225,7 +225,7 @@ var errOlder error = reject.New("V-84", ErrUpload, "older than the stored bundle
 
 // replaceBundle publishes a verified bundle in place of an older one. errOlder.
 func (d *directory) replaceBundle(ctx context.Context, id account.ID, device account.DeviceID, b *account.Bundle) error {
-	return d.changeDevice(ctx, id, device, func(r *deviceRecord) error {
+	return d.changeDevice(ctx, d.store.CAS, id, device, func(r *deviceRecord) error {
 		if present, err := account.ParseBundle(r.bundle); err == nil && b.NotBefore < present.NotBefore {
 			return errOlder
 		}

@@ -82,7 +82,7 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, now ti
 	hash := sha256.Sum256([]byte(text))
 	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
 	asked := t.asked()
-	err = changeLogins(ctx, t.store, who, func(r *loginRecord) error {
+	err = changeLogins(ctx, t.store, t.store.Note, who, func(r *loginRecord) error {
 		return r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now)
 	})
 	if err != nil {

@@ -156,7 +156,7 @@ func (srv *Server) Disable(ctx context.Context, name account.Name) error {
 // decides, at every node: where it cannot be written nothing else is done. What
 // is remembered of it goes in any case, for after an error it may be written.
 func (srv *Server) shutOut(ctx context.Context, who caller) error {
-	err := changeLogins(ctx, srv.store, who, func(r *loginRecord) error {
+	err := changeLogins(ctx, srv.store, srv.store.CAS, who, func(r *loginRecord) error {
 		r.closed, r.tokens = true, nil
 		return nil
 	})
@@ -175,7 +175,7 @@ func (srv *Server) Enable(ctx context.Context, name account.Name) error {
 		return err
 	}
 	return srv.auth.directory.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
-		return changeLogins(ctx, srv.store, caller{id, device, r.box}, func(r *loginRecord) error {
+		return changeLogins(ctx, srv.store, srv.store.CAS, caller{id, device, r.box}, func(r *loginRecord) error {
 			r.closed = false
 			return nil
 		})

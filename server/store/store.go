@@ -27,7 +27,10 @@
 //  7. Directory. CAS and Get are linearizable for each key. Take hands out each
 //     value at most once, even across a crash. Scan returns every key whose CAS
 //     has returned before it began; of one that is changed meanwhile it returns
-//     some state that the key had during the call.
+//     some state that the key had during the call. Note is CAS that does not wait
+//     for copies on other machines: its effect is seen at once and survives a
+//     power cut, but may be lost when another machine takes the store over,
+//     together with everything that was written after it.
 //
 // A store reads no clock: every time comes from the caller. A backend whose
 // disk has failed refuses all writes with ErrStopped until it is opened anew,
@@ -166,7 +169,8 @@ type Store interface {
 	Ack(ctx context.Context, acks []BoxSeq) error
 
 	// Attach notes that the mailbox is being read at node, in place of any
-	// node before it. It does not survive a restart. ErrNoBox, ErrGone.
+	// node before it. It does not survive a restart, and waits for no copy, as
+	// Note. ErrNoBox, ErrGone.
 	Attach(ctx context.Context, box Box, node string) error
 
 	// Detach forgets the node, if it is still the one attached.
@@ -202,6 +206,11 @@ type Store interface {
 	// returns the new version, want+1. Otherwise ErrVersion and the version
 	// it is at.
 	CAS(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error)
+
+	// Note is CAS for records whose loss costs nobody more than doing something
+	// again: it goes on while no copy can be made, when CAS does not. What CAS
+	// writes after it is lost no sooner than it is.
+	Note(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error)
 
 	// Scan returns the directory values whose keys begin with prefix and are
 	// above after, in the byte order of the keys, at most max of them. An after

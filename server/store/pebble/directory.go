@@ -77,6 +77,11 @@ func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (u
 	return now, err
 }
 
+// Note is CAS: there is no other machine. See store.Store.
+func (s *Store) Note(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	return s.CAS(ctx, key, want, val)
+}
+
 // Scan lists directory values; see store.Store.
 func (s *Store) Scan(ctx context.Context, prefix, after string, max int) ([]store.Entry, error) {
 	if err := s.enter(); err != nil {

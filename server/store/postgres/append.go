@@ -61,6 +61,9 @@ func (s *Store) Append(ctx context.Context, envs []store.Envelope) ([]store.Appe
 	if len(envs) == 0 {
 		return nil, nil
 	}
+	if s.unconfirmed() {
+		return nil, ErrUnconfirmed
+	}
 	w := newWrite(envs)
 	if err := s.room.take(ctx, w.size); err != nil {
 		return nil, err

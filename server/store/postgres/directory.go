@@ -36,38 +36,53 @@ func orElse(err, missing error) error {
 
 // CAS sets a directory value; see store.Store.
 func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
-	type outcome struct {
-		ver     uint64
-		refused bool
-	}
 	val = append([]byte{}, val...)
-	out, err := call(ctx, s, func(ctx context.Context) (outcome, error) {
-		for {
-			done, err := s.swap(ctx, key, want, val)
-			if err != nil {
-				return outcome{}, err
-			}
-			if done {
-				return outcome{ver: want + 1}, nil
-			}
-			var now uint64
-			err = s.pool.QueryRow(ctx, `SELECT ver FROM posthorn.directory WHERE key = $1`, []byte(key)).Scan(&now)
-			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-				return outcome{}, err
-			}
-			if now != want { // else another came to it just between
-				return outcome{now, true}, nil
-			}
-		}
-	})
-	if err == nil && out.refused {
-		err = store.ErrVersion
-	}
-	return out.ver, err
+	out, err := commit(ctx, s, func(ctx context.Context) (swapped, error) { return s.swap(ctx, s.exec, key, want, val) })
+	return out.result(err)
 }
 
-// swap sets a key that is at version want, and says whether it was.
-func (s *Store) swap(ctx context.Context, key string, want uint64, val []byte) (bool, error) {
+// Note is CAS that waits for no standby; see store.Store.
+func (s *Store) Note(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	val = append([]byte{}, val...)
+	out, err := call(ctx, s, func(ctx context.Context) (swapped, error) { return s.swap(ctx, s.jot, key, want, val) })
+	return out.result(err)
+}
+
+// swapped is what became of a compare-and-swap.
+type swapped struct {
+	ver     uint64 // that the key is at
+	refused bool
+}
+
+func (o swapped) result(err error) (uint64, error) {
+	if err == nil && o.refused {
+		err = store.ErrVersion
+	}
+	return o.ver, err
+}
+
+// execute is exec or jot.
+type execute func(ctx context.Context, sql string, args ...any) (rows int64, err error)
+
+func (s *Store) swap(ctx context.Context, exec execute, key string, want uint64, val []byte) (swapped, error) {
+	for {
+		done, err := swapOnce(ctx, exec, key, want, val)
+		if err != nil || done {
+			return swapped{ver: want + 1}, err
+		}
+		var now uint64
+		err = s.pool.QueryRow(ctx, `SELECT ver FROM posthorn.directory WHERE key = $1`, []byte(key)).Scan(&now)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return swapped{}, err
+		}
+		if now != want { // else another came to it just between
+			return swapped{now, true}, nil
+		}
+	}
+}
+
+// swapOnce sets a key that is at version want, and says whether it was.
+func swapOnce(ctx context.Context, exec execute, key string, want uint64, val []byte) (bool, error) {
 	sql, args := `UPDATE posthorn.directory SET ver = ver + 1, val = $2 WHERE key = $1 AND ver = $3`, []any{[]byte(key), val, want}
 	switch {
 	case want == 0:
@@ -75,7 +90,7 @@ func (s *Store) swap(ctx context.Context, key string, want uint64, val []byte) (
 	case want > math.MaxInt64:
 		return false, nil
 	}
-	n, err := s.exec(ctx, sql, args...)
+	n, err := exec(ctx, sql, args...)
 	return n > 0, err
 }
 
@@ -86,7 +101,7 @@ func (s *Store) Put(ctx context.Context, pool string, vals ...[]byte) error {
 	for i, v := range vals {
 		copies[i], numbers[i] = append([]byte{}, v...), int64(i)
 	}
-	return s.do(ctx, func(ctx context.Context) error {
+	return s.doCommit(ctx, func(ctx context.Context) error {
 		return s.transaction(ctx, func(tx pgx.Tx) error {
 			var first int64
 			err := tx.QueryRow(ctx, `INSERT INTO posthorn.pools (pool, first, next) VALUES ($1, 1, $2 + 1)
@@ -104,7 +119,7 @@ func (s *Store) Put(ctx context.Context, pool string, vals ...[]byte) error {
 // Take removes the oldest value of a pool; see store.Store. Two statements: the
 // second must see what another process put in while the first one waited.
 func (s *Store) Take(ctx context.Context, pool string) ([]byte, error) {
-	return call(ctx, s, func(ctx context.Context) (val []byte, err error) {
+	return commit(ctx, s, func(ctx context.Context) (val []byte, err error) {
 		err = s.transaction(ctx, func(tx pgx.Tx) error {
 			var n int64
 			err := tx.QueryRow(ctx, `UPDATE posthorn.pools SET first = first + 1 WHERE pool = $1 AND first < next RETURNING first - 1`,

@@ -34,6 +34,10 @@ var (
 	ErrElsewhere = errors.New("postgres: this is not the database that the server was moved into, nothing was changed")
 	// ErrNotEmpty: a server cannot be moved into the database, for it holds one.
 	ErrNotEmpty = errors.New("postgres: the database holds mailboxes or accounts already, nothing was moved into it")
+	// ErrUnconfirmed: the database is there, but does not confirm what is written,
+	// as a primary whose synchronous standbys are all gone. Nothing was stored;
+	// reads go on, and so do writes as soon as a standby is back.
+	ErrUnconfirmed = fmt.Errorf("%w: the database answers but confirms no writes; look after its standbys", store.ErrStopped)
 	// ErrUnknown: the connection was lost before the answer came.
 	ErrUnknown = errors.New("postgres: the connection was lost, the outcome is unknown")
 )
@@ -80,6 +84,8 @@ func translate(err error) error {
 func translateServer(e *pgconn.PgError) error {
 	said := fmt.Errorf("the database says %s: %s", e.Code, e.Message)
 	switch {
+	case e.Code == "55P03": // lock not available: who has it waits for a standby, see jot
+		return ErrUnconfirmed
 	case e.Code == "XX001" || e.Code == "XX002": // damaged data, damaged index
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, said)
 	case e.Code == "23505": // a number that is given out once is there already

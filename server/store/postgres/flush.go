@@ -100,6 +100,12 @@ func (b *batch) repeats(w *write) bool {
 // flush commits the batch: what is plain with one statement, and what is not,
 // after it, in a transaction that looks closer.
 func (b *batch) flush() {
+	if b.s.unconfirmed() { // since they queued
+		for _, w := range b.writes {
+			w.err = ErrUnconfirmed
+		}
+		return
+	}
 	plain, rest := b.sort()
 	b.admit(append(rest, b.storePlain(plain)...))
 }
@@ -249,9 +255,12 @@ func (s *Store) once(f func(context.Context, *pgxpool.Conn) error) error {
 	defer c.Release()
 	hangUp := func() { _ = c.Conn().PgConn().Conn().Close() }
 	cut := time.AfterFunc(s.opts.Patience, hangUp)
-	defer cut.Stop()
 	defer context.AfterFunc(s.ended, hangUp)()
-	if err := f(context.Background(), c); err != nil {
+	err = f(context.Background(), c)
+	if !cut.Stop() {
+		s.suspect()
+	}
+	if err != nil {
 		return err
 	}
 	return confirmed(c.Conn())

@@ -13,7 +13,7 @@ import (
 
 // Create opens a mailbox; see store.Store.
 func (s *Store) Create(ctx context.Context, box store.Box, limits store.Limits) error {
-	return s.do(ctx, func(ctx context.Context) error {
+	return s.doCommit(ctx, func(ctx context.Context) error {
 		n, err := s.exec(ctx, `INSERT INTO posthorn.heads (box, max_envelopes, max_size) VALUES ($1, $2, $3)
 			ON CONFLICT (box) DO UPDATE SET max_envelopes = excluded.max_envelopes, max_size = excluded.max_size WHERE NOT heads.gone`,
 			box[:], int64(limits.Envelopes), int64(min(limits.Bytes, math.MaxInt64)))
@@ -26,7 +26,7 @@ func (s *Store) Create(ctx context.Context, box store.Box, limits store.Limits) 
 
 // Drop deletes a mailbox for good; see store.Store.
 func (s *Store) Drop(ctx context.Context, box store.Box) error {
-	return s.do(ctx, func(ctx context.Context) error {
+	return s.doCommit(ctx, func(ctx context.Context) error {
 		err := s.transaction(ctx, func(tx pgx.Tx) error {
 			hs, err := lockHeads(ctx, tx, []store.Box{box})
 			switch {
@@ -77,7 +77,7 @@ func (s *Store) Expired(ctx context.Context, box store.Box) (uint64, error) {
 
 // ClearExpired takes n off the count; see store.Store.
 func (s *Store) ClearExpired(ctx context.Context, box store.Box, n uint64) error {
-	return s.do(ctx, func(ctx context.Context) error {
+	return s.doCommit(ctx, func(ctx context.Context) error {
 		return s.transaction(ctx, func(tx pgx.Tx) error {
 			hs, err := lockHeads(ctx, tx, []store.Box{box})
 			switch {
@@ -100,7 +100,7 @@ func (s *Store) ClearExpired(ctx context.Context, box store.Box, n uint64) error
 // Attach notes where a mailbox is read; see store.Store.
 func (s *Store) Attach(ctx context.Context, box store.Box, node string) error {
 	return s.do(ctx, func(ctx context.Context) error {
-		n, err := s.exec(ctx, `UPDATE posthorn.heads SET node = $2, opened = $3 WHERE box = $1 AND NOT gone`, box[:], node, s.id)
+		n, err := s.jot(ctx, `UPDATE posthorn.heads SET node = $2, opened = $3 WHERE box = $1 AND NOT gone`, box[:], node, s.id)
 		if err != nil || n > 0 {
 			return err
 		}
@@ -119,7 +119,7 @@ func (s *Store) Attach(ctx context.Context, box store.Box, node string) error {
 // Detach forgets where a mailbox is read; see store.Store.
 func (s *Store) Detach(ctx context.Context, box store.Box, node string) error {
 	return s.do(ctx, func(ctx context.Context) error {
-		_, err := s.exec(ctx, `UPDATE posthorn.heads SET node = '', opened = '' WHERE box = $1 AND node = $2 AND opened = $3`, box[:], node, s.id)
+		_, err := s.jot(ctx, `UPDATE posthorn.heads SET node = '', opened = '' WHERE box = $1 AND node = $2 AND opened = $3`, box[:], node, s.id)
 		return err
 	})
 }
@@ -127,6 +127,12 @@ func (s *Store) Detach(ctx context.Context, box store.Box, node string) error {
 // do is call for what has no result.
 func (s *Store) do(ctx context.Context, f func(context.Context) error) error {
 	_, err := call(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	return err
+}
+
+// doCommit is commit for what has no result.
+func (s *Store) doCommit(ctx context.Context, f func(context.Context) error) error {
+	_, err := commit(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
 	return err
 }
 
@@ -168,11 +174,11 @@ const (
 
 // stayAlive renews the row of this process and learns who else lives.
 func (s *Store) stayAlive(ctx context.Context) error {
-	if _, err := s.exec(ctx, `INSERT INTO posthorn.opened (id, seen) VALUES ($1, now())
+	if _, err := s.jot(ctx, `INSERT INTO posthorn.opened (id, seen) VALUES ($1, now())
 		ON CONFLICT (id) DO UPDATE SET seen = excluded.seen`, s.id); err != nil {
 		return err
 	}
-	if _, err := s.exec(ctx, `DELETE FROM posthorn.opened WHERE seen < now() - interval '1 day'`); err != nil {
+	if _, err := s.jot(ctx, `DELETE FROM posthorn.opened WHERE seen < now() - interval '1 day'`); err != nil {
 		return err
 	}
 	return s.learnLiving(ctx)

@@ -81,9 +81,10 @@ func opening(err error) error {
 func newStore(o Options) *Store {
 	s := &Store{
 		opts:    o,
-		id:      make([]byte, 8),
+		id:      newID(),
 		queue:   make(chan *write, queued),
 		room:    &room{free: maxWaiting},
+		writers: make(chan struct{}, max(1, o.Connections/2)),
 		quit:    make(chan struct{}),
 		repeats: newRepeatCache(),
 		heads:   newHeadCache(),
@@ -91,8 +92,14 @@ func newStore(o Options) *Store {
 		aside:   make(map[store.Box]bool),
 	}
 	s.ended, s.end = context.WithCancel(context.Background())
-	_, _ = rand.Read(s.id) // it does not fail
 	return s
+}
+
+// newID draws an id for the table opened.
+func newID() []byte {
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // it does not fail
+	return id
 }
 
 // begin runs f in a transaction on a connection.

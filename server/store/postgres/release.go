@@ -139,6 +139,9 @@ func (s *Store) applyTo(ctx context.Context, boxes []store.Box) error {
 func (s *Store) applyTogether(ctx context.Context, boxes []store.Box) error {
 	var applied map[store.Box]uint64
 	err := s.transaction(ctx, func(tx pgx.Tx) error {
+		if err := s.locally(ctx, tx); err != nil {
+			return err
+		}
 		hs, err := lockHeads(ctx, tx, boxes)
 		if err != nil {
 			return err
@@ -205,7 +208,7 @@ func (s *Store) Sweep(ctx context.Context, olderThan time.Time, budget int) (exp
 		n    int
 		done bool
 	}
-	out, err := call(ctx, s, func(ctx context.Context) (swept, error) {
+	out, err := commit(ctx, s, func(ctx context.Context) (swept, error) {
 		s.sweep.Lock()
 		defer s.sweep.Unlock()
 		n, done, err := s.sweepOn(ctx, olderThan, budget)

@@ -84,6 +84,7 @@ type Store struct {
 	held    *write        // taken from the queue, for the next batch; the flusher's own
 	quit    chan struct{} // closed by Close
 	workers sync.WaitGroup
+	writers chan struct{}   // held by those that wait for a commit, so that reads find a connection
 	ended   context.Context // done when Close waits no longer
 	end     context.CancelFunc
 
@@ -96,6 +97,7 @@ type Store struct {
 	living  map[string]bool      // processes that have the store open
 	asked   time.Time            // when living was last asked for
 	down    error                // why the last use of the database failed
+	waits   bool                 // commits are not confirmed; see suspect
 
 	told  string // what the keeper told last; its own
 	count counted
@@ -159,6 +161,9 @@ func (s *Store) Err() error {
 	defer s.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.down == nil && s.waits {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, store.ErrPassing)
+	}
 	return s.down
 }
 
@@ -206,7 +211,7 @@ func (s *Store) goodbye() error {
 		return fmt.Errorf("the last acks were not applied, their envelopes come again: %w", s.judge(err))
 	}
 	return s.judge(s.patiently(func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, `DELETE FROM posthorn.opened WHERE id = $1`, s.id)
+		_, err := s.jot(ctx, `DELETE FROM posthorn.opened WHERE id = $1`, s.id)
 		return err
 	}))
 }
@@ -268,7 +273,7 @@ func (s *Store) settleAll() error {
 // whether the database answers.
 func (s *Store) judge(err error) error {
 	err = translate(err)
-	answers := err == nil || !errors.Is(err, store.ErrStopped)
+	answers := err == nil || !errors.Is(err, store.ErrStopped) || errors.Is(err, ErrUnconfirmed)
 	s.mu.Lock()
 	was := s.down
 	if s.down = nil; !answers {

@@ -177,6 +177,12 @@ func (s *Store) CAS(ctx context.Context, key string, want uint64, val []byte) (v
 	return ver, err
 }
 
+// Note passes on; see store.Store.
+func (s *Store) Note(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error) {
+	err = s.writing(func(now store.Store) error { ver, err = now.Note(ctx, key, want, val); return err })
+	return ver, err
+}
+
 // Scan passes on; see store.Store.
 func (s *Store) Scan(ctx context.Context, prefix, after string, max int) (found []store.Entry, err error) {
 	err = s.reading(func(now store.Store) error { found, err = now.Scan(ctx, prefix, after, max); return err })

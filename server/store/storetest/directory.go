@@ -14,6 +14,7 @@ var directoryCases = map[string]func(*suite){
 	"7 versions count up":                   versions,
 	"7 a stale version is refused":          staleVersion,
 	"7 values survive a reopen":             valuesSurvive,
+	"7 a note is a compare-and-swap":        notes,
 	"7 keys with a common beginning":        similarKeys,
 	"7 take empties a pool, oldest first":   takeInOrder,
 	"7 a pool remembers across a reopen":    poolSurvives,
@@ -74,6 +75,25 @@ func valuesSurvive(s *suite) {
 	s.reopen()
 	s.expect("a", "2", 2)
 	s.expect("b", "3", 1)
+}
+
+func notes(s *suite) {
+	note := func(want uint64, val string) (uint64, error) { return s.Note(s.ctx, "key", want, []byte(val)) }
+	if ver, err := note(1, "a"); !errors.Is(err, store.ErrVersion) || ver != 0 {
+		s.Errorf("of a key that is not there: version %d, %v", ver, err)
+	}
+	ver, err := note(0, "a")
+	s.ok(err)
+	s.expect("key", "a", ver)
+	s.set("key", 1, "b")
+	if ver, err := note(1, "c"); !errors.Is(err, store.ErrVersion) || ver != 2 {
+		s.Errorf("at an old version: %d, %v; want 2 and ErrVersion", ver, err)
+	}
+	ver, err = note(2, "d")
+	s.ok(err)
+	s.reopen()
+	s.expect("key", "d", ver)
+	s.set("key", 3, "e")
 }
 
 func similarKeys(s *suite) {

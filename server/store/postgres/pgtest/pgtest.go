@@ -323,6 +323,14 @@ func (c *Cluster) Promote(t testing.TB) {
 	c.Exec(t, "postgres", "SELECT pg_promote(true, 30)")
 }
 
+// Follow makes a standby follow another primary, under a name.
+func (c *Cluster) Follow(t testing.TB, primary *Cluster, name string) {
+	t.Helper()
+	c.Exec(t, "postgres", fmt.Sprintf("ALTER SYSTEM SET primary_conninfo = 'host=%s port=%d user=posthorn application_name=%s'", primary.folder, primary.port, name))
+	c.Stop(t)
+	c.Start(t)
+}
+
 // remove deletes the folder. The last processes of a killed server may still
 // be writing into it for a moment.
 func (c *Cluster) remove() {
