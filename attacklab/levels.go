@@ -1,0 +1,38 @@
+package attacklab
+
+import (
+	"slices"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/suite"
+	"github.com/posthorn/posthorn/suite/level0"
+	"github.com/posthorn/posthorn/suite/level3"
+)
+
+// Level is one protocol in the lab.
+type Level struct {
+	Key     string // what --level takes: "0", "1", "2", "3", "3A", "3-sparse"
+	Name    string // the protocol
+	Meaning string
+	Apps    string // the examples of Apple's chart of 2024, or what it is here
+	Suite   suite.Suite
+}
+
+// Levels are all of them, lowest first.
+func Levels() []Level {
+	return []Level{
+		{"0", "cloud chat", "no end-to-end encryption by default", "QQ, Skype, Telegram, WeChat", level0.Level0{}},
+		{"3", "PQ3 as published", "post-quantum establishment and ongoing post-quantum rekeying", "iMessage with PQ3; Signal too, since its SPQR ratchet of October 2025", level3.New(level3.Options{Suite: account.PQ3})},
+		{"3A", "Posthorn", "level 3 with post-quantum authentication", "Posthorn, by default", level3.New(level3.Options{Suite: account.PQ3A})},
+	}
+}
+
+// LevelOf finds a level by its key.
+func LevelOf(key string) (Level, bool) {
+	all := Levels()
+	i := slices.IndexFunc(all, func(l Level) bool { return l.Key == key })
+	if i < 0 {
+		return Level{}, false
+	}
+	return all[i], true
+}
