@@ -1,48 +1,213 @@
 package attacklab
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/posthorn/posthorn/attacklab/scenario"
 	"github.com/posthorn/posthorn/attacklab/simulation"
 )
 
-func TestSmoke(t *testing.T) {
+// seeds are how often every claim is tried, each time with other keys, another
+// network and other moments of seizure.
+func seeds() uint64 {
+	if testing.Short() {
+		return 2
+	}
+	return 8
+}
+
+// each plays every scenario of a kind on a level with many seeds.
+func each(t *testing.T, level string, try func(t *testing.T, run *simulation.Run, l Level, seed uint64)) {
+	l, ok := LevelOf(level)
+	if !ok {
+		t.Fatalf("no level %s", level)
+	}
 	all, err := scenario.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		for _, l := range Levels() {
-			run, err := simulation.Play(s, l.Suite, 1)
-			if err != nil {
-				t.Error(err)
-				continue
+		if len(s.Attacks) == 0 {
+			continue
+		}
+		for seed := range seeds() {
+			run := played(t, s, l, seed)
+			t.Run(fmt.Sprintf("%s/%d", s.Name, seed), func(t *testing.T) { try(t, run, l, seed) })
+		}
+	}
+}
+
+// plays keeps the conversations, which several claims are about.
+var plays = map[string]*simulation.Run{}
+
+func played(t *testing.T, s *scenario.Scenario, l Level, seed uint64) *simulation.Run {
+	name := fmt.Sprint(s.Name, l.Key, seed)
+	if plays[name] == nil {
+		run, err := simulation.Play(s, l.Suite, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plays[name] = run
+	}
+	return plays[name]
+}
+
+// by lets one attacker of the scenario at a run, whom words describe.
+func by(t *testing.T, run *simulation.Run, l Level, seed uint64, words string) Reading {
+	t.Helper()
+	i := slices.IndexFunc(run.Scenario.Attacks, func(a scenario.Attack) bool { return a.String() == words })
+	if i < 0 {
+		t.Fatalf("%s has no attacker %q", run.Scenario.Name, words)
+	}
+	return Assail(run, l, run.Scenario.Attacks[i], seed)
+}
+
+func TestLevel0ServerReadsAll(t *testing.T) {
+	each(t, "0", func(t *testing.T, run *simulation.Run, l Level, seed uint64) {
+		if r := by(t, run, l, seed, "server"); r.Read != r.Texts {
+			t.Errorf("the server reads %d of %d", r.Read, r.Texts)
+		}
+		if r := by(t, run, l, seed, "recording"); r.Read != 0 {
+			t.Errorf("the lines alone give %d texts", r.Read)
+		}
+		if r := by(t, run, l, seed, "recording + quantum"); r.Read != r.Texts {
+			t.Errorf("lines and a quantum computer give %d of %d", r.Read, r.Texts)
+		}
+	})
+}
+
+var level3s = []string{"3", "3A"}
+
+// TestLevel3HarvestReadsNothing: recordings, with a quantum computer or with a
+// broken KEM, read nothing; with both they read everything, which shows that
+// the attack code works.
+func TestLevel3HarvestReadsNothing(t *testing.T) {
+	for _, level := range level3s {
+		each(t, level, func(t *testing.T, run *simulation.Run, l Level, seed uint64) {
+			for _, words := range []string{"server", "recording", "recording + quantum", "recording + kem-broken"} {
+				if r := by(t, run, l, seed, words); r.Read != 0 {
+					t.Errorf("%s reads %d", words, r.Read)
+				}
 			}
-			t.Logf("== %s %s: %d texts %d frames %d unopened", s.Name, l.Key, run.Written(), len(run.Sent), run.Unopened)
-			for _, a := range s.Attacks {
-				r := Assail(run, l, a, 1)
-				t.Logf("%-60s read %d before %d opening %d window %d/%d/%ds healed %v q %d %v", a, r.Read, r.Before, r.Opening, r.Window, r.WindowTurns, r.WindowSeconds, r.Healed, r.Questions, r.Seized)
+			if r := by(t, run, l, seed, "recording + quantum + kem-broken"); r.Read != r.Texts {
+				t.Errorf("the control reads %d of %d", r.Read, r.Texts)
+			}
+		})
+	}
+}
+
+// TestLevel3SeizureHeals: one seized state and a quantum computer read no
+// further than the policy allows, and nothing of the time before but the
+// opening of a session, if the device still held its prekey.
+func TestLevel3SeizureHeals(t *testing.T) {
+	for _, level := range level3s {
+		each(t, level, func(t *testing.T, run *simulation.Run, l Level, seed uint64) {
+			for _, a := range run.Scenario.Attacks {
+				if len(a.Seizures) == 0 {
+					continue
+				}
+				r := Assail(run, l, a, seed)
+				if r.Before != 0 || !r.Healed {
+					t.Errorf("%s: %d texts from before the seizure, healed %v", a, r.Before, r.Healed)
+				}
+				if bound, ok := Bound(run); ok && r.Window > bound {
+					t.Errorf("%s: reads on for %d texts, at most %d", a, r.Window, bound)
+				}
+				if r.Opening > 0 && !strings.Contains(a.String(), "bob") {
+					t.Errorf("%s: only the device that was called holds the prekey", a)
+				}
+			}
+			checkRekeys(t, run, l, seed)
+		})
+	}
+}
+
+// checkRekeys: whatever the traffic, what is read after a seizure lies before
+// the second rekey that completes after it, in the session that was seized.
+func checkRekeys(t *testing.T, run *simulation.Run, l Level, seed uint64) {
+	for _, a := range run.Scenario.Attacks {
+		if len(a.Seizures) != 1 || len(run.Scenario.Away) > 0 {
+			continue
+		}
+		moments := place(run, a, seed)
+		seen := map[string]int{}
+		for _, c := range Claims(run, a, moments) {
+			sent := &run.Sent[c.Frame]
+			if string(c.Text) != string(sent.Text) {
+				t.Fatalf("%s: frame %d came out wrong", a, c.Frame)
+			}
+			if !sent.Past(moments[0].Device, moments[0].Message) {
+				seen[pairOf(sent)] = max(seen[pairOf(sent)], sent.Rekeys)
+			}
+		}
+		for pair, rekeys := range seen {
+			if at := rekeysAt(run, pair, moments[0].Message); rekeys > at+1 {
+				t.Errorf("%s: reads beyond %d rekeys, seized at %d", a, rekeys, at)
 			}
 		}
 	}
 }
 
-func TestSmokeActive(t *testing.T) {
-	all, _ := scenario.Builtin()
+func pairOf(s *simulation.Sent) string { return min(s.From, s.To) + " " + max(s.From, s.To) }
+
+// rekeysAt is how many rekeys of a pair were complete at a moment.
+func rekeysAt(run *simulation.Run, pair string, message int) (n int) {
+	for i := range run.Sent {
+		if s := &run.Sent[i]; pairOf(s) == pair && s.Written <= message {
+			n = max(n, s.Rekeys)
+		}
+	}
+	return n
+}
+
+// TestClassicalThiefIsLockedOut: without a quantum computer, a seizure is of use
+// for two changes of direction at most.
+func TestClassicalThiefIsLockedOut(t *testing.T) {
+	for _, level := range level3s {
+		each(t, level, func(t *testing.T, run *simulation.Run, l Level, seed uint64) {
+			for _, a := range run.Scenario.Attacks {
+				if len(a.Seizures) != 1 || a.Quantum {
+					continue
+				}
+				if r := Assail(run, l, a, seed); r.WindowTurns > 2 || !r.Healed {
+					t.Errorf("%s: of use for %d changes of direction, healed %v", a, r.WindowTurns, r.Healed)
+				}
+			}
+		})
+	}
+}
+
+// TestActiveAttacks: who can forge ECDSA gets into PQ3 and not into PQ3A, and
+// nobody talks a session out of its rekeys.
+func TestActiveAttacks(t *testing.T) {
+	want := map[string]bool{"3 impersonate": true, "3 edit": true}
+	all, err := scenario.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
 	for _, s := range all {
-		for _, l := range Levels() {
-			if len(s.Actives) == 0 {
-				continue
-			}
-			run, err := simulation.Play(s, l.Suite, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, a := range s.Actives {
-				got, ok, err := Try(run, l, a, 1)
-				t.Log(ok, err, got)
+		for _, level := range level3s {
+			l, _ := LevelOf(level)
+			for seed := range seeds() {
+				run, err := simulation.Play(s, l.Suite, seed)
+				if err != nil || len(s.Actives) == 0 {
+					continue
+				}
+				for _, a := range s.Actives {
+					got, _, err := Try(run, l, a, seed)
+					if err != nil || got.Succeeded != want[level+" "+string(a)] {
+						t.Errorf("%s on %s, seed %d: %+v %v", a, level, seed, got, err)
+					}
+					tried++
+				}
 			}
 		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d attempts", tried)
 	}
 }

@@ -28,11 +28,11 @@ type Reading struct {
 	// Before counts texts that the seized devices had finished with before the
 	// seizure, opened by other means than a stolen prekey.
 	Before int `json:"read_before_seizure"`
-	// Opening counts the same, opened with a prekey that a seized device still
-	// held: the opening of a session.
+	// Opening counts texts, earlier or later, that only a prekey opened which a
+	// seized device still held: the opening of a session.
 	Opening int `json:"read_opening_by_stolen_prekey"`
-	// Window is how long the last seizure was of use: texts, changes of the
-	// writer and seconds until the last text that was read.
+	// Window is how long the last seizure was of use otherwise: texts, changes
+	// of the writer and seconds until the last text that was read.
 	Window        int   `json:"window_texts"`
 	WindowTurns   int   `json:"window_direction_changes"`
 	WindowSeconds int64 `json:"window_seconds"`
@@ -40,7 +40,8 @@ type Reading struct {
 	Healed bool `json:"healed"`
 	// Questions is how often the oracles were asked.
 	Questions int `json:"oracle_questions"`
-	// Strip has a character for each text: # read, . not.
+	// Strip has a character for each text: # read, o read by a stolen prekey
+	// alone, . not read.
 	Strip string `json:"strip"`
 }
 
@@ -158,10 +159,10 @@ func score(run *simulation.Run, claims []attack.Plaintext, moments []Moment) (r 
 		}
 		r.Read++
 		switch {
-		case !past[m]:
 		case via[m] == attack.StolenPrekey:
 			r.Opening++
-		default:
+			strip[m] = 'o'
+		case past[m]:
 			r.Before++
 		}
 	}

@@ -234,7 +234,10 @@ func (s *taped) chain(number uint32, c chain) {
 
 // read decrypts what the keys of an epoch open.
 func (e *epoch) read(texts claims) {
-	slices.SortStableFunc(e.chains, func(a, b chain) int { return cmp.Compare(a.index, b.index) })
+	slices.SortStableFunc(e.chains, func(a, b chain) int {
+		return cmp.Or(cmp.Compare(b.via, a.via), cmp.Compare(a.index, b.index))
+	})
+	slices.SortStableFunc(e.frames, func(a, b tapedFrame) int { return cmp.Compare(a.message.Index, b.message.Index) })
 	for _, f := range e.frames {
 		key, via, ok := e.key(f.message.Index)
 		if !ok {
@@ -256,14 +259,10 @@ func (e *epoch) key(index uint32) (key []byte, via Via, ok bool) {
 		if c.index > index {
 			continue
 		}
-		at := *c
-		for {
-			mk, next := level3.ChainStep(at.key)
-			e.keys[at.index] = found{mk, at.via}
-			if at.index == index {
-				break
-			}
-			at.index, at.key = at.index+1, next
+		for c.index <= index {
+			mk, next := level3.ChainStep(c.key)
+			e.keys[c.index] = found{mk, c.via}
+			c.index, c.key = c.index+1, next
 		}
 		k := e.keys[index]
 		return k.key, k.via, true

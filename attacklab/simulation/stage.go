@@ -10,6 +10,7 @@ import (
 	"github.com/posthorn/posthorn/attacklab/harvest"
 	"github.com/posthorn/posthorn/attacklab/scenario"
 	"github.com/posthorn/posthorn/suite"
+	"github.com/posthorn/posthorn/suite/level3"
 )
 
 const (
@@ -29,13 +30,14 @@ type stage struct {
 	waiting []int                   // frames whose opening must wait for another
 	wrote   map[[2]string]time.Time // when one device last sent to another
 	owes    map[[2]string]bool      // a receipt is on its way to be written
+	fetched map[[2]string]time.Time // when one device last asked for another's bundle
 	queue   queue
 	serial  int
 }
 
 // open enrols the devices and plans the conversation.
 func (s *stage) open() error {
-	s.now, s.wrote, s.owes = start, map[[2]string]time.Time{}, map[[2]string]bool{}
+	s.now, s.wrote, s.owes, s.fetched = start, map[[2]string]time.Time{}, map[[2]string]bool{}, map[[2]string]time.Time{}
 	begun, err := suite.Begin(s.run.Suite, s.keys, s.now, s.run.Scenario.Devices...)
 	if err != nil {
 		return err
@@ -158,6 +160,9 @@ func (s *stage) send(from, to string, text []byte, number int) error {
 
 func (s *stage) seal(from, to string, text []byte) ([]byte, error) {
 	i := s.index(from)
+	if err := s.refresh(i, to); err != nil {
+		return nil, err
+	}
 	next, wire, err := s.parties[i].Seal(s.keys, s.now, to, text)
 	if errors.Is(err, suite.ErrPrekey) || errors.Is(err, suite.ErrLimit) {
 		if err := s.meet(i, to); err != nil {
@@ -170,6 +175,19 @@ func (s *stage) seal(from, to string, text []byte) ([]byte, error) {
 	}
 	s.parties[i] = next
 	return wire, nil
+}
+
+// refresh fetches the newest bundle of a peer once a day, so that a session
+// which the healing contract makes a device start uses a fresh one. Only where
+// the adapter over pq3 is played: the others start no second session, and would
+// use up one-time prekeys.
+func (s *stage) refresh(i int, peer string) error {
+	pair := [2]string{s.run.Scenario.Devices[i], peer}
+	if _, ours := s.run.Suite.(*level3.Level3); !ours || s.now.Sub(s.fetched[pair]) < 24*time.Hour {
+		return nil
+	}
+	s.fetched[pair] = s.now
+	return s.meet(i, peer)
 }
 
 // meet fetches what a device needs to begin anew with a peer.

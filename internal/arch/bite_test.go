@@ -48,6 +48,12 @@ var codeMistakes = []mistake{
 	{"reach", "a binary with a level", map[string]string{
 		"cmd/posthorn/x.go": "package main\nimport _ \"github.com/posthorn/posthorn/suite/level1\"\n",
 	}, "cmd/posthorn reaches suite/level1"},
+	{"layers", "an attacker that looks into the simulation", map[string]string{
+		"attacklab/attack/x.go": "package attack\nimport _ \"github.com/posthorn/posthorn/attacklab/simulation\"\n",
+	}, "would prove nothing"},
+	{"reach", "an attacker with the lab's entropy", map[string]string{
+		"attacklab/attack/x.go": "package attack\nimport _ \"github.com/posthorn/posthorn/suite/seeded\"\n",
+	}, "attacklab/attack reaches suite/seeded"},
 	{"everywhere", "chosen randomness beside seeded", in("suite/level1/x.go", "package level1\nimport _ \"crypto/mlkem/mlkemtest\"\n"), "for tests"},
 	{"logs", "below the outer layers", in("api/x.go", "package api\nimport _ \"log/slog\"\n"), "outer layers"},
 	{"logs", "unstructured", in("server/x.go", "package server\nimport _ \"log\"\n"), "structured"},

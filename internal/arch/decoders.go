@@ -19,8 +19,9 @@ var (
 
 // notDecoders have such a name and take bytes for another reason.
 var notDecoders = map[string]string{
-	"pq3.Read":          "fills bytes: it is the entropy seam, not a reader of an encoding",
-	"suite/seeded.Read": "the same",
+	"pq3.Read":                  "fills bytes: it is the entropy seam, not a reader of an encoding",
+	"suite/seeded.Read":         "the same",
+	"attacklab/simulation.Read": "the same",
 }
 
 // words are the identifiers in a text.

@@ -60,7 +60,17 @@ var layers = []layer{
 	{"client/transport", over(ground, "account", "invite", "api/..."), "the network half of the engine knows envelopes only"},
 	{"client/...", over(ground, "internal/clock", "account", "invite", "pq3", "content", "attachment", "api/...", "client/..."), "the engine meets the server in api only"},
 
+	// The attack lab. The attacker and what it holds never meet the simulation.
+	{"attacklab/scenario", nil, "a scenario is text, whatever is done with it"},
+	{"attacklab/harvest", nil, "a recording is bytes"},
+	{"attacklab/compromise", nil, "so is a seized device"},
+	{"attacklab/oracle", nil, "the oracle knows key pairs and nothing of their use"},
+	{"attacklab/attack", over(ground, "account", "pq3", "suite/...", "attacklab/harvest", "attacklab/compromise"), "an attacker that could reach the simulation would prove nothing"},
+	{"attacklab/simulation", []string{"suite/...", "attacklab/scenario", "attacklab/harvest", "attacklab/compromise", "attacklab/oracle"}, "the play knows no attacker"},
+	{"attacklab/...", over(ground, "account", "pq3", "api/...", "suite/...", "attacklab/..."), "the lab works on the protocols and meets neither client nor server"},
+
 	// 4: wiring
+	{"cmd/posthorn-lab", []string{"attacklab/..."}, "the lab's program is the lab and a terminal"},
 	{"cmd/posthornd", over(ground, "internal/clock", "account", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
 	{"cmd/posthorn", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/..."), "a client binary carries no server"},
 	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
@@ -93,8 +103,10 @@ var neverReach = []layer{
 	{"client", []string{"server"}, "client and server meet in api alone"},
 	{"client", []string{"suite"}, "the lab's levels can be read by design, and its entropy is known"},
 	{"server", []string{"suite"}, "the same"},
-	{"cmd/posthorn", []string{"suite"}, "the same, for the binary that people use"},
-	{"cmd/posthornd", []string{"suite"}, "the same, for the operator's"},
+	{"cmd/posthorn", []string{"suite", "attacklab"}, "the same, for the binary that people use"},
+	{"cmd/posthornd", []string{"suite", "attacklab"}, "the same, for the operator's"},
+	{"attacklab/attack", []string{"attacklab/simulation", "attacklab/oracle", "suite/seeded"}, "the attacker has bytes and answers, by any path"},
+	{"attacklab", []string{"client", "server"}, "the lab plays the protocols, not the product"},
 }
 
 func testOnly(pkg string) bool {
