@@ -10,7 +10,7 @@
 //
 // A text counts as read only if the attacker's bytes equal those that were
 // sent. The lab hands the attacker the classical private keys; no quantum
-// computer is used (docs/adr/0022-attack-lab.md says what the oracle may do).
+// computer is used (docs/adr/0023-attack-lab.md says what the oracle may do).
 //
 // Everything follows from the scenario and its seed, so a result can be made
 // again byte for byte. Nothing here opens a connection, reads a clock or keeps

@@ -4,7 +4,7 @@
 //
 // Neither computes anything. A Table remembers the key pairs that a simulation
 // made, and an oracle looks one up. What an oracle may do is narrow on purpose
-// (docs/adr/0022-attack-lab.md): it answers only for a public value that lies
+// (docs/adr/0023-attack-lab.md): it answers only for a public value that lies
 // in what the attacker holds, it gives no symmetric key, no root, no message
 // key and no plaintext, and it counts every question.
 package oracle
