@@ -55,8 +55,8 @@ func (o *storeOptions) open(ctx context.Context, data string, log *slog.Logger) 
 	if o.where == embedded {
 		return openEmbedded(data, mark, log)
 	}
-	if !strings.HasPrefix(o.where, "postgres://") && !strings.HasPrefix(o.where, "postgresql://") {
-		return nil, &failure{exitUsage, "--store is neither pebble nor a URL that begins with postgres://", "write it as postgres://USER@HOST/DATABASE"}
+	if !isDatabase(o.where) {
+		return nil, errStoreName
 	}
 	options := o.database(data, log)
 	if mark == nil {
@@ -69,6 +69,13 @@ func (o *storeOptions) open(ctx context.Context, data string, log *slog.Logger) 
 	}
 	return postgres.Open(ctx, o.where, options)
 }
+
+// isDatabase tells whether --store names a database.
+func isDatabase(where string) bool {
+	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
+}
+
+var errStoreName = &failure{exitUsage, "--store is neither pebble nor a URL that begins with postgres://", "write it as postgres://USER@HOST/DATABASE"}
 
 // database are the options for a database that is used with a data folder.
 func (o *storeOptions) database(data string, log *slog.Logger) postgres.Options {

@@ -12,25 +12,6 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// Report is what Check has found in a store.
-type Report struct {
-	Mailboxes int   `json:"mailboxes"` // open ones
-	Dropped   int   `json:"dropped"`   // mailboxes that were dropped
-	Envelopes int   `json:"envelopes"` // waiting in mailboxes
-	Bytes     int64 `json:"bytes"`     // of their Data
-	Values    int   `json:"values"`    // in the directory
-	Pooled    int   `json:"pooled"`    // values waiting in pools
-	Damaged   int   `json:"damaged"`   // records that are not as they were written
-
-	// Problems describes the first hundred of the damaged ones. It names
-	// mailboxes and numbers, and nothing that was stored.
-	Problems []string `json:"problems"`
-}
-
-// maxProblems bounds what a report says about a store that is damaged through
-// and through.
-const maxProblems = 100
-
 // Check reads every record of a store that nobody has open, and changes
 // nothing. It compares what the records say of each other: a mailbox holds
 // every number of its range, its sums and its senders' shares are those of the
@@ -40,8 +21,8 @@ const maxProblems = 100
 // What the engine itself cannot read ends the check with ErrCorrupt, beside a
 // report of what was read until then. ErrFormat; fs.ErrNotExist without a store,
 // or with one that was cut off while it was made and holds nothing.
-func Check(ctx context.Context, dir string, o Options, value func(key string, val []byte) error) (Report, error) {
-	c := &checker{ctx: ctx, value: value, report: Report{Problems: []string{}}, minutes: map[uint64]uint64{}}
+func Check(ctx context.Context, dir string, o Options, value func(key string, val []byte) error) (store.Report, error) {
+	c := &checker{ctx: ctx, value: value, report: store.NewReport(), minutes: map[uint64]uint64{}}
 	s, err := openToRead(dir, o.withDefaults())
 	if err != nil {
 		return c.report, fmt.Errorf("store: not checked: %w", err)
@@ -102,18 +83,13 @@ type checker struct {
 	ctx    context.Context
 	db     *pebble.DB
 	value  func(key string, val []byte) error
-	report Report
+	report store.Report
 
 	counted bool              // the format has counters
 	minutes map[uint64]uint64 // envelopes found of each minute
 }
 
-func (c *checker) damaged(format string, args ...any) {
-	c.report.Damaged++
-	if len(c.report.Problems) < maxProblems {
-		c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
-	}
-}
+func (c *checker) damaged(format string, args ...any) { c.report.Damage(format, args...) }
 
 // kinds wants every key to be of a kind that this program writes.
 func (c *checker) kinds() error {

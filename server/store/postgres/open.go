@@ -65,7 +65,7 @@ func prepare(ctx context.Context, config *pgxpool.Config, o Options) (tuned bool
 // opening is translate for an error of Open: what refuses a database is not
 // hidden behind ErrStopped, which says that it will be tried again.
 func opening(err error) error {
-	for _, is := range []error{ErrMoving, ErrNotEmpty, ErrElsewhere} {
+	for _, is := range []error{ErrMoving, ErrNotEmpty, ErrElsewhere, errNoStore} {
 		if errors.Is(err, is) {
 			return is
 		}
