@@ -477,7 +477,9 @@ type GetAccountRequest struct {
 	//
 	//	*GetAccountRequest_Name
 	//	*GetAccountRequest_AccountId
-	Account       isGetAccountRequest_Account `protobuf_oneof:"account"`
+	Account isGetAccountRequest_Account `protobuf_oneof:"account"`
+	// When it is there, the answer has a proof, also for a name that nobody has.
+	Known         *KnownHead `protobuf:"bytes,3,opt,name=known,proto3" json:"known,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +539,13 @@ func (x *GetAccountRequest) GetAccountId() []byte {
 	return nil
 }
 
+func (x *GetAccountRequest) GetKnown() *KnownHead {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
 type isGetAccountRequest_Account interface {
 	isGetAccountRequest_Account()
 }
@@ -553,19 +562,73 @@ func (*GetAccountRequest_Name) isGetAccountRequest_Account() {}
 
 func (*GetAccountRequest_AccountId) isGetAccountRequest_Account() {}
 
+// KnownHead is how far the asking device knows the log and the name in it.
+type KnownHead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Size          uint64                 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`             // of the root log, of the last checkpoint it has verified; 0: none
+	Version       *uint32                `protobuf:"varint,2,opt,name=version,proto3,oneof" json:"version,omitempty"` // of the name, that it has verified last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KnownHead) Reset() {
+	*x = KnownHead{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KnownHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KnownHead) ProtoMessage() {}
+
+func (x *KnownHead) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KnownHead.ProtoReflect.Descriptor instead.
+func (*KnownHead) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *KnownHead) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *KnownHead) GetVersion() uint32 {
+	if x != nil && x.Version != nil {
+		return *x.Version
+	}
+	return 0
+}
+
 type GetAccountResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	AccountId     []byte                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // 48 bytes
 	Statements    [][]byte               `protobuf:"bytes,3,rep,name=statements,proto3" json:"statements,omitempty"`                // from statement 0 on
 	Padding       []byte                 `protobuf:"bytes,4,opt,name=padding,proto3" json:"padding,omitempty"`                      // means nothing; makes the answer as long as a refusal
+	Proof         []byte                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`                          // kt.Answer; only when KnownHead was sent. Without statements: nobody has the name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +640,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +653,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{8}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAccountResponse) GetName() string {
@@ -621,6 +684,13 @@ func (x *GetAccountResponse) GetPadding() []byte {
 	return nil
 }
 
+func (x *GetAccountResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 type PublishBundleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundle        []byte                 `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
@@ -630,7 +700,7 @@ type PublishBundleRequest struct {
 
 func (x *PublishBundleRequest) Reset() {
 	*x = PublishBundleRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +712,7 @@ func (x *PublishBundleRequest) String() string {
 func (*PublishBundleRequest) ProtoMessage() {}
 
 func (x *PublishBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +725,7 @@ func (x *PublishBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishBundleRequest.ProtoReflect.Descriptor instead.
 func (*PublishBundleRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{9}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PublishBundleRequest) GetBundle() []byte {
@@ -673,7 +743,7 @@ type PublishBundleResponse struct {
 
 func (x *PublishBundleResponse) Reset() {
 	*x = PublishBundleResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +755,7 @@ func (x *PublishBundleResponse) String() string {
 func (*PublishBundleResponse) ProtoMessage() {}
 
 func (x *PublishBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +768,7 @@ func (x *PublishBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishBundleResponse.ProtoReflect.Descriptor instead.
 func (*PublishBundleResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{10}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{11}
 }
 
 type FetchBundleRequest struct {
@@ -711,7 +781,7 @@ type FetchBundleRequest struct {
 
 func (x *FetchBundleRequest) Reset() {
 	*x = FetchBundleRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +793,7 @@ func (x *FetchBundleRequest) String() string {
 func (*FetchBundleRequest) ProtoMessage() {}
 
 func (x *FetchBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +806,7 @@ func (x *FetchBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchBundleRequest.ProtoReflect.Descriptor instead.
 func (*FetchBundleRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{11}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FetchBundleRequest) GetAccountId() []byte {
@@ -763,7 +833,7 @@ type FetchBundleResponse struct {
 
 func (x *FetchBundleResponse) Reset() {
 	*x = FetchBundleResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +845,7 @@ func (x *FetchBundleResponse) String() string {
 func (*FetchBundleResponse) ProtoMessage() {}
 
 func (x *FetchBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +858,7 @@ func (x *FetchBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchBundleResponse.ProtoReflect.Descriptor instead.
 func (*FetchBundleResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{12}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FetchBundleResponse) GetBundle() []byte {
@@ -818,7 +888,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +900,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +913,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{13}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Envelope) GetId() []byte {
@@ -883,7 +953,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +965,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +978,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SendRequest) GetEnvelopes() []*Envelope {
@@ -927,7 +997,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1009,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1022,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SendResponse) GetStatuses() []SendStatus {
@@ -970,7 +1040,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1052,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1065,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1013,7 +1083,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1095,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1108,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1094,7 +1164,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1176,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1189,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1153,7 +1223,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1235,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1248,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1203,7 +1273,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1285,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1298,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
 }
 
 type StartUploadRequest struct {
@@ -1241,7 +1311,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1323,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1336,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -1294,7 +1364,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1376,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1389,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -1354,7 +1424,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1436,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1449,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -1412,7 +1482,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1494,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1507,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -1457,7 +1527,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1539,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1552,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -1507,7 +1577,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1589,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1602,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
 }
 
 type FetchAttachmentRequest struct {
@@ -1546,7 +1616,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1628,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1641,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -1605,7 +1675,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1687,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1700,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -1647,6 +1717,520 @@ func (x *FetchAttachmentResponse) GetSize() uint64 {
 	return 0
 }
 
+type GetHeadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KnownSize     uint64                 `protobuf:"varint,1,opt,name=known_size,json=knownSize,proto3" json:"known_size,omitempty"` // of the root log; 0: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHeadRequest) Reset() {
+	*x = GetHeadRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHeadRequest) ProtoMessage() {}
+
+func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
+func (*GetHeadRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetHeadRequest) GetKnownSize() uint64 {
+	if x != nil {
+		return x.KnownSize
+	}
+	return 0
+}
+
+type GetHeadResponse struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint      []byte                 `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`                                  // a signed note with its cosignatures
+	Consistency     [][]byte               `protobuf:"bytes,2,rep,name=consistency,proto3" json:"consistency,omitempty"`                                // from the known size, 32 bytes each
+	Config          []byte                 `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`                                          // entry 0 of the root log
+	ConfigInclusion [][]byte               `protobuf:"bytes,4,rep,name=config_inclusion,json=configInclusion,proto3" json:"config_inclusion,omitempty"` // of entry 0 under the checkpoint
+	Policy          string                 `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`                                          // a tlog-policy: keys of the log, witnesses, quorum
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GetHeadResponse) Reset() {
+	*x = GetHeadResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHeadResponse) ProtoMessage() {}
+
+func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
+func (*GetHeadResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetHeadResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *GetHeadResponse) GetConsistency() [][]byte {
+	if x != nil {
+		return x.Consistency
+	}
+	return nil
+}
+
+func (x *GetHeadResponse) GetConfig() []byte {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *GetHeadResponse) GetConfigInclusion() [][]byte {
+	if x != nil {
+		return x.ConfigInclusion
+	}
+	return nil
+}
+
+func (x *GetHeadResponse) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+type GetConsistencyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"` // at least 1
+	To            uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`     // at most the published size
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyRequest) Reset() {
+	*x = GetConsistencyRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyRequest) ProtoMessage() {}
+
+func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
+func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetConsistencyRequest) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *GetConsistencyRequest) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+type GetConsistencyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proof         [][]byte               `protobuf:"bytes,1,rep,name=proof,proto3" json:"proof,omitempty"` // 32 bytes each
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyResponse) Reset() {
+	*x = GetConsistencyResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyResponse) ProtoMessage() {}
+
+func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
+func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetConsistencyResponse) GetProof() [][]byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+type GetUpdatesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // the first one to return; 0 is the config entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUpdatesRequest) Reset() {
+	*x = GetUpdatesRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUpdatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUpdatesRequest) ProtoMessage() {}
+
+func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
+func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetUpdatesRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+// LogEpoch is one entry of the root log with the updates that it adds.
+type LogEpoch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Root          []byte                 `protobuf:"bytes,1,opt,name=root,proto3" json:"root,omitempty"`
+	Updates       [][]byte               `protobuf:"bytes,2,rep,name=updates,proto3" json:"updates,omitempty"` // 69 bytes each
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEpoch) Reset() {
+	*x = LogEpoch{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEpoch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEpoch) ProtoMessage() {}
+
+func (x *LogEpoch) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
+func (*LogEpoch) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *LogEpoch) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *LogEpoch) GetUpdates() [][]byte {
+	if x != nil {
+		return x.Updates
+	}
+	return nil
+}
+
+type GetUpdatesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epochs        []*LogEpoch            `protobuf:"bytes,1,rep,name=epochs,proto3" json:"epochs,omitempty"`         // consecutive; none: there are no more
+	Checkpoint    []byte                 `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // that all of them are under
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUpdatesResponse) Reset() {
+	*x = GetUpdatesResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUpdatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUpdatesResponse) ProtoMessage() {}
+
+func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
+func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
+	if x != nil {
+		return x.Epochs
+	}
+	return nil
+}
+
+func (x *GetUpdatesResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+type GetHistoryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // the first one to return
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryRequest) Reset() {
+	*x = GetHistoryRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryRequest) ProtoMessage() {}
+
+func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
+func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetHistoryRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// LogVersion is one logged record of a name with what opens its commitment.
+type LogVersion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Record        []byte                 `protobuf:"bytes,2,opt,name=record,proto3" json:"record,omitempty"`   // kt.Record
+	Opening       []byte                 `protobuf:"bytes,3,opt,name=opening,proto3" json:"opening,omitempty"` // 16 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogVersion) Reset() {
+	*x = LogVersion{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogVersion) ProtoMessage() {}
+
+func (x *LogVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
+func (*LogVersion) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *LogVersion) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *LogVersion) GetRecord() []byte {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *LogVersion) GetOpening() []byte {
+	if x != nil {
+		return x.Opening
+	}
+	return nil
+}
+
+type GetHistoryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []*LogVersion          `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"` // in order; none: there are no more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetHistoryResponse) Reset() {
+	*x = GetHistoryResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetHistoryResponse) ProtoMessage() {}
+
+func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
+func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetHistoryResponse) GetVersions() []*LogVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
 // ErrorDetail rides on every error that the caller can do something about.
 type ErrorDetail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1660,7 +2244,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +2256,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +2269,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -1748,12 +2332,18 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x10RegisterResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\x04R\texpiresAt\"U\n" +
+	"expires_at\x18\x02 \x01(\x04R\texpiresAt\"\x83\x01\n" +
 	"\x11GetAccountRequest\x12\x14\n" +
 	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x12\x1f\n" +
 	"\n" +
-	"account_id\x18\x02 \x01(\fH\x00R\taccountIdB\t\n" +
-	"\aaccount\"\x81\x01\n" +
+	"account_id\x18\x02 \x01(\fH\x00R\taccountId\x12,\n" +
+	"\x05known\x18\x03 \x01(\v2\x16.posthorn.v1.KnownHeadR\x05knownB\t\n" +
+	"\aaccount\"J\n" +
+	"\tKnownHead\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1d\n" +
+	"\aversion\x18\x02 \x01(\rH\x00R\aversion\x88\x01\x01B\n" +
+	"\n" +
+	"\b_version\"\x97\x01\n" +
 	"\x12GetAccountResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -1761,7 +2351,8 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x03 \x03(\fR\n" +
 	"statements\x12\x18\n" +
-	"\apadding\x18\x04 \x01(\fR\apadding\".\n" +
+	"\apadding\x18\x04 \x01(\fR\apadding\x12\x14\n" +
+	"\x05proof\x18\x05 \x01(\fR\x05proof\".\n" +
 	"\x14PublishBundleRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\fR\x06bundle\"\x17\n" +
 	"\x15PublishBundleResponse\"P\n" +
@@ -1825,7 +2416,42 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x06length\x18\x03 \x01(\rR\x06length\"A\n" +
 	"\x17FetchAttachmentResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\"y\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"/\n" +
+	"\x0eGetHeadRequest\x12\x1d\n" +
+	"\n" +
+	"known_size\x18\x01 \x01(\x04R\tknownSize\"\xae\x01\n" +
+	"\x0fGetHeadResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x12 \n" +
+	"\vconsistency\x18\x02 \x03(\fR\vconsistency\x12\x16\n" +
+	"\x06config\x18\x03 \x01(\fR\x06config\x12)\n" +
+	"\x10config_inclusion\x18\x04 \x03(\fR\x0fconfigInclusion\x12\x16\n" +
+	"\x06policy\x18\x05 \x01(\tR\x06policy\";\n" +
+	"\x15GetConsistencyRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x04R\x02to\".\n" +
+	"\x16GetConsistencyResponse\x12\x14\n" +
+	"\x05proof\x18\x01 \x03(\fR\x05proof\")\n" +
+	"\x11GetUpdatesRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"8\n" +
+	"\bLogEpoch\x12\x12\n" +
+	"\x04root\x18\x01 \x01(\fR\x04root\x12\x18\n" +
+	"\aupdates\x18\x02 \x03(\fR\aupdates\"c\n" +
+	"\x12GetUpdatesResponse\x12-\n" +
+	"\x06epochs\x18\x01 \x03(\v2\x15.posthorn.v1.LogEpochR\x06epochs\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\"-\n" +
+	"\x11GetHistoryRequest\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\"X\n" +
+	"\n" +
+	"LogVersion\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
+	"\x06record\x18\x02 \x01(\fR\x06record\x12\x18\n" +
+	"\aopening\x18\x03 \x01(\fR\aopening\"I\n" +
+	"\x12GetHistoryResponse\x123\n" +
+	"\bversions\x18\x01 \x03(\v2\x17.posthorn.v1.LogVersionR\bversions\"y\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
@@ -1856,7 +2482,14 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\n" +
 	"UploadPart\x12\x1e.posthorn.v1.UploadPartRequest\x1a\x1f.posthorn.v1.UploadPartResponse\x12S\n" +
 	"\fFinishUpload\x12 .posthorn.v1.FinishUploadRequest\x1a!.posthorn.v1.FinishUploadResponse\x12\\\n" +
-	"\x0fFetchAttachment\x12#.posthorn.v1.FetchAttachmentRequest\x1a$.posthorn.v1.FetchAttachmentResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
+	"\x0fFetchAttachment\x12#.posthorn.v1.FetchAttachmentRequest\x1a$.posthorn.v1.FetchAttachmentResponse2\xd4\x02\n" +
+	"\x13TransparencyService\x12D\n" +
+	"\aGetHead\x12\x1b.posthorn.v1.GetHeadRequest\x1a\x1c.posthorn.v1.GetHeadResponse\x12Y\n" +
+	"\x0eGetConsistency\x12\".posthorn.v1.GetConsistencyRequest\x1a#.posthorn.v1.GetConsistencyResponse\x12M\n" +
+	"\n" +
+	"GetUpdates\x12\x1e.posthorn.v1.GetUpdatesRequest\x1a\x1f.posthorn.v1.GetUpdatesResponse\x12M\n" +
+	"\n" +
+	"GetHistory\x12\x1e.posthorn.v1.GetHistoryRequest\x1a\x1f.posthorn.v1.GetHistoryResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
 
 var (
 	file_posthorn_v1_posthorn_proto_rawDescOnce sync.Once
@@ -1871,7 +2504,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -1882,66 +2515,88 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*RegisterRequest)(nil),         // 6: posthorn.v1.RegisterRequest
 	(*RegisterResponse)(nil),        // 7: posthorn.v1.RegisterResponse
 	(*GetAccountRequest)(nil),       // 8: posthorn.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),      // 9: posthorn.v1.GetAccountResponse
-	(*PublishBundleRequest)(nil),    // 10: posthorn.v1.PublishBundleRequest
-	(*PublishBundleResponse)(nil),   // 11: posthorn.v1.PublishBundleResponse
-	(*FetchBundleRequest)(nil),      // 12: posthorn.v1.FetchBundleRequest
-	(*FetchBundleResponse)(nil),     // 13: posthorn.v1.FetchBundleResponse
-	(*Envelope)(nil),                // 14: posthorn.v1.Envelope
-	(*SendRequest)(nil),             // 15: posthorn.v1.SendRequest
-	(*SendResponse)(nil),            // 16: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),          // 17: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 18: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 19: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 20: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 21: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 22: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 23: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 24: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 25: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 26: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 27: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 28: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 29: posthorn.v1.FetchAttachmentResponse
-	(*ErrorDetail)(nil),             // 30: posthorn.v1.ErrorDetail
+	(*KnownHead)(nil),               // 9: posthorn.v1.KnownHead
+	(*GetAccountResponse)(nil),      // 10: posthorn.v1.GetAccountResponse
+	(*PublishBundleRequest)(nil),    // 11: posthorn.v1.PublishBundleRequest
+	(*PublishBundleResponse)(nil),   // 12: posthorn.v1.PublishBundleResponse
+	(*FetchBundleRequest)(nil),      // 13: posthorn.v1.FetchBundleRequest
+	(*FetchBundleResponse)(nil),     // 14: posthorn.v1.FetchBundleResponse
+	(*Envelope)(nil),                // 15: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 16: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 17: posthorn.v1.SendResponse
+	(*ReceiveRequest)(nil),          // 18: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 19: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 20: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 21: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 22: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 23: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 24: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 25: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 26: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 27: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 28: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 29: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 30: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 31: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 32: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 33: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 34: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 35: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 36: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 37: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 38: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 39: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 40: posthorn.v1.GetHistoryResponse
+	(*ErrorDetail)(nil),             // 41: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
 	3,  // 1: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
-	14, // 2: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	0,  // 3: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	18, // 4: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	1,  // 5: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 6: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	6,  // 7: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	8,  // 8: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	10, // 9: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	12, // 10: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	15, // 11: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	17, // 12: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	20, // 13: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	22, // 14: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	24, // 15: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	26, // 16: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	28, // 17: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	2,  // 18: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 19: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 20: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	9,  // 21: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	11, // 22: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	13, // 23: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	16, // 24: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	19, // 25: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	21, // 26: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	23, // 27: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	25, // 28: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	27, // 29: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	29, // 30: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	18, // [18:31] is the sub-list for method output_type
-	5,  // [5:18] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	9,  // 2: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
+	15, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	0,  // 4: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
+	19, // 5: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	36, // 6: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	39, // 7: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 8: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 9: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	6,  // 10: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	8,  // 11: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	11, // 12: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	13, // 13: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 14: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	18, // 15: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	21, // 16: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	23, // 17: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	25, // 18: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	27, // 19: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	29, // 20: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	31, // 21: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	33, // 22: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	35, // 23: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	38, // 24: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	2,  // 25: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	5,  // 26: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	7,  // 27: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	10, // 28: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	12, // 29: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	14, // 30: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 31: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	20, // 32: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	22, // 33: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	24, // 34: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	26, // 35: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	28, // 36: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	30, // 37: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	32, // 38: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	34, // 39: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	37, // 40: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	40, // 41: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	25, // [25:42] is the sub-list for method output_type
+	8,  // [8:25] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
@@ -1953,15 +2608,16 @@ func file_posthorn_v1_posthorn_proto_init() {
 		(*GetAccountRequest_Name)(nil),
 		(*GetAccountRequest_AccountId)(nil),
 	}
+	file_posthorn_v1_posthorn_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   41,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_posthorn_v1_posthorn_proto_goTypes,
 		DependencyIndexes: file_posthorn_v1_posthorn_proto_depIdxs,

@@ -26,6 +26,8 @@ const (
 	MailboxServiceName = "posthorn.v1.MailboxService"
 	// AttachmentServiceName is the fully-qualified name of the AttachmentService service.
 	AttachmentServiceName = "posthorn.v1.AttachmentService"
+	// TransparencyServiceName is the fully-qualified name of the TransparencyService service.
+	TransparencyServiceName = "posthorn.v1.TransparencyService"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -69,6 +71,18 @@ const (
 	// AttachmentServiceFetchAttachmentProcedure is the procedure name of the AttachmentService's
 	// FetchAttachment RPC.
 	AttachmentServiceFetchAttachmentProcedure = "/posthorn.v1.AttachmentService/FetchAttachment"
+	// TransparencyServiceGetHeadProcedure is the procedure name of the TransparencyService's GetHead
+	// RPC.
+	TransparencyServiceGetHeadProcedure = "/posthorn.v1.TransparencyService/GetHead"
+	// TransparencyServiceGetConsistencyProcedure is the procedure name of the TransparencyService's
+	// GetConsistency RPC.
+	TransparencyServiceGetConsistencyProcedure = "/posthorn.v1.TransparencyService/GetConsistency"
+	// TransparencyServiceGetUpdatesProcedure is the procedure name of the TransparencyService's
+	// GetUpdates RPC.
+	TransparencyServiceGetUpdatesProcedure = "/posthorn.v1.TransparencyService/GetUpdates"
+	// TransparencyServiceGetHistoryProcedure is the procedure name of the TransparencyService's
+	// GetHistory RPC.
+	TransparencyServiceGetHistoryProcedure = "/posthorn.v1.TransparencyService/GetHistory"
 )
 
 var (
@@ -705,6 +719,188 @@ func (h attachmentServiceHandler) fetchAttachment(ctx context.Context, _ connect
 		return err
 	}
 	res, err := h.svc.FetchAttachment(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	transparencyServiceGetHeadSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("TransparencyService").Methods().ByName("GetHead"),
+			Procedure:  TransparencyServiceGetHeadProcedure,
+		}
+	})
+	transparencyServiceGetConsistencySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("TransparencyService").Methods().ByName("GetConsistency"),
+			Procedure:  TransparencyServiceGetConsistencyProcedure,
+		}
+	})
+	transparencyServiceGetUpdatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("TransparencyService").Methods().ByName("GetUpdates"),
+			Procedure:  TransparencyServiceGetUpdatesProcedure,
+		}
+	})
+	transparencyServiceGetHistorySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("TransparencyService").Methods().ByName("GetHistory"),
+			Procedure:  TransparencyServiceGetHistoryProcedure,
+		}
+	})
+)
+
+// TransparencyServiceClient is a client for the posthorn.v1.TransparencyService service.
+type TransparencyServiceClient interface {
+	// GetHead returns the newest published checkpoint of the root log, with what
+	// it takes to judge it. It needs no token.
+	GetHead(context.Context, *v1.GetHeadRequest) (*v1.GetHeadResponse, error)
+	// GetConsistency proves that one size of the root log continues another. It
+	// needs no token.
+	GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error)
+	// GetUpdates returns published epochs for an auditor to replay.
+	GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error)
+	// GetHistory returns what was logged for the calling account's own name.
+	GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryResponse, error)
+}
+
+// NewTransparencyServiceClient constructs a client for the posthorn.v1.TransparencyService service.
+// Multiple service clients may share a single connect.Client.
+func NewTransparencyServiceClient(client *connect.Client) TransparencyServiceClient {
+	return &transparencyServiceClient{client: client}
+}
+
+// TransparencyServiceHandler is an implementation of the posthorn.v1.TransparencyService service.
+type TransparencyServiceHandler interface {
+	// GetHead returns the newest published checkpoint of the root log, with what
+	// it takes to judge it. It needs no token.
+	GetHead(context.Context, *v1.GetHeadRequest) (*v1.GetHeadResponse, error)
+	// GetConsistency proves that one size of the root log continues another. It
+	// needs no token.
+	GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error)
+	// GetUpdates returns published epochs for an auditor to replay.
+	GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error)
+	// GetHistory returns what was logged for the calling account's own name.
+	GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryResponse, error)
+}
+
+// RegisterTransparencyServiceHandler registers svc as the posthorn.v1.TransparencyService
+// implementation on server.
+func RegisterTransparencyServiceHandler(server *connect.Server, svc TransparencyServiceHandler) {
+	adapter := transparencyServiceHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: transparencyServiceGetHeadSpec(), Handler: adapter.getHead},
+		connect.Method{Spec: transparencyServiceGetConsistencySpec(), Handler: adapter.getConsistency},
+		connect.Method{Spec: transparencyServiceGetUpdatesSpec(), Handler: adapter.getUpdates},
+		connect.Method{Spec: transparencyServiceGetHistorySpec(), Handler: adapter.getHistory},
+	)
+}
+
+// UnimplementedTransparencyServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedTransparencyServiceHandler struct{}
+
+func (UnimplementedTransparencyServiceHandler) GetHead(context.Context, *v1.GetHeadRequest) (*v1.GetHeadResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetHead is not implemented")
+}
+
+func (UnimplementedTransparencyServiceHandler) GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetConsistency is not implemented")
+}
+
+func (UnimplementedTransparencyServiceHandler) GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetUpdates is not implemented")
+}
+
+func (UnimplementedTransparencyServiceHandler) GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetHistory is not implemented")
+}
+
+type transparencyServiceClient struct {
+	client *connect.Client
+}
+
+func (c *transparencyServiceClient) GetHead(ctx context.Context, req *v1.GetHeadRequest) (*v1.GetHeadResponse, error) {
+	var res v1.GetHeadResponse
+	if err := c.client.CallUnary(ctx, transparencyServiceGetHeadSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *transparencyServiceClient) GetConsistency(ctx context.Context, req *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error) {
+	var res v1.GetConsistencyResponse
+	if err := c.client.CallUnary(ctx, transparencyServiceGetConsistencySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *transparencyServiceClient) GetUpdates(ctx context.Context, req *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error) {
+	var res v1.GetUpdatesResponse
+	if err := c.client.CallUnary(ctx, transparencyServiceGetUpdatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *transparencyServiceClient) GetHistory(ctx context.Context, req *v1.GetHistoryRequest) (*v1.GetHistoryResponse, error) {
+	var res v1.GetHistoryResponse
+	if err := c.client.CallUnary(ctx, transparencyServiceGetHistorySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type transparencyServiceHandler struct{ svc TransparencyServiceHandler }
+
+func (h transparencyServiceHandler) getHead(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetHeadRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetHead(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h transparencyServiceHandler) getConsistency(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetConsistencyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetConsistency(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h transparencyServiceHandler) getUpdates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetUpdatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetUpdates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h transparencyServiceHandler) getHistory(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetHistoryRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetHistory(ctx, &req)
 	if err != nil {
 		return err
 	}
