@@ -56,17 +56,18 @@ const (
 	kindObjectsWanted
 	kindObjects
 	kindFiles
+	kindVerification kind = 10
 )
 
-// Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted, Objects and
-// Files.
+// Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted, Objects,
+// Files and Verification.
 type Body interface {
 	kind() kind
 	appendTo(dst []byte) ([]byte, error)
 }
 
 // Encode gives the canonical form. Errors: ErrTextTooLong, ErrText, ErrReceipt,
-// ErrFiles.
+// ErrFiles, ErrVerification.
 func Encode(m Message) ([]byte, error) {
 	b := make([]byte, 0, headerSize+64)
 	b = append(b, version, byte(m.Body.kind()))
@@ -115,6 +116,8 @@ func readBody(k kind, r *codec.Reader) (Body, error) {
 		return Objects{}, nil
 	case kindFiles:
 		return readFiles(r)
+	case kindVerification:
+		return readVerification(r)
 	}
 	return nil, reject.New("V-71", ErrMalformed, "unknown kind of message")
 }
