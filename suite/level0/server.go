@@ -3,9 +3,11 @@ package level0
 import (
 	"bytes"
 	"crypto/ecdh"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/suite"
 )
 
@@ -22,6 +24,9 @@ type client struct {
 	sent       uint64
 	received   received
 }
+
+// Format shows nothing of a server: its keys are in unexported fields.
+func (s Server) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Register accepts a device's connection. A name belongs to the device that
 // came first.

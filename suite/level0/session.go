@@ -1,10 +1,12 @@
 package level0
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/posthorn/posthorn/internal/codec"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/suite"
 )
 
@@ -19,6 +21,9 @@ type Party struct {
 	received   received
 	peers      []string
 }
+
+// Format shows nothing of a device: its keys are in unexported fields.
+func (p Party) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Name is what the server calls this device.
 func (p *Party) Name() string { return p.name }

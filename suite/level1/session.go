@@ -1,6 +1,7 @@
 package level1
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ type Session struct {
 	Ratchet   Ratchet
 	Second    secret.Bytes // state of the second ratchet; empty at Levels 1 and 2
 }
+
+// Format shows nothing of a device: its keys are in unexported fields.
+func (p Party) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Name is what the server calls this device.
 func (p *Party) Name() string { return p.state.Name }

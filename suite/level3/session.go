@@ -3,10 +3,12 @@ package level3
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/pq3"
 	"github.com/posthorn/posthorn/suite"
 )
@@ -37,6 +39,9 @@ type superseded struct {
 	id pq3.SessionID
 	at uint64 // Unix ms
 }
+
+// Format shows nothing of a device: its keys are in unexported fields.
+func (p Party) Format(f fmt.State, _ rune) { secret.Redact(f) }
 
 // Name is what the server calls this device.
 func (p *Party) Name() string { return p.identity.name }
