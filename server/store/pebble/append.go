@@ -145,7 +145,7 @@ func (t *txn) fits(p *plan, box store.Box, h *head) (bool, error) {
 	}
 	for i := range p.shares {
 		s := &p.shares[i]
-		had, err := t.share(box, s.sender)
+		had, err := t.share(box, h, s.sender)
 		if err != nil {
 			return false, err
 		}
@@ -178,7 +178,7 @@ func (t *txn) store(p *plan, g *group, h *head) {
 		t.queued(g.box, it.env.At)
 	}
 	for _, s := range p.shares {
-		t.setShare(g.box, s.sender, s.now)
+		t.setShare(g.box, h, s.sender, s.now)
 	}
 	h.last += uint64(p.total.envelopes)
 	h.bytes += p.total.bytes

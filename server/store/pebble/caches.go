@@ -53,7 +53,7 @@ func (c *headCache) put(box store.Box, h *head) *head {
 	return h
 }
 
-// maxRepeats bounds the memory for envelope ids, about 200 bytes each.
+// maxRepeats bounds the memory for envelope ids, about 120 bytes each.
 const maxRepeats = 1 << 16
 
 // repeatKey tells envelopes apart. The sender is part of it, so that nobody
@@ -64,41 +64,43 @@ type repeatKey struct {
 	id     store.EnvelopeID
 }
 
-// repeatCache knows the numbers of the envelopes stored last.
+// repeatCache knows the numbers of the envelopes stored last. It is a ring
+// without pointers, for the collector would follow them at every turn.
 type repeatCache struct {
-	byKey map[repeatKey]*list.Element
-	order *list.List // of repeat, newest first
+	places map[repeatKey]int32 // in ring, of the latest with this key
+	ring   []repeat
+	next   int32 // the place that is written next: the oldest, once the ring is full
 }
 
 type repeat struct {
 	key repeatKey
 	seq uint64
-	at  time.Time
+	at  int64 // Unix time in ms
 }
 
-func newRepeatCache() *repeatCache {
-	return &repeatCache{byKey: make(map[repeatKey]*list.Element), order: list.New()}
-}
+func newRepeatCache() *repeatCache { return &repeatCache{places: make(map[repeatKey]int32)} }
 
 // find returns the number that an envelope got when it came before.
 func (c *repeatCache) find(e *store.Envelope) (seq uint64, ok bool) {
-	el := c.byKey[repeatKey{e.Box, e.Sender, e.ID}]
-	if el == nil {
+	place, ok := c.places[repeatKey{e.Box, e.Sender, e.ID}]
+	if !ok {
 		return 0, false
 	}
-	r := el.Value.(repeat)
-	return r.seq, e.At.Sub(r.at).Abs() <= store.RepeatWindow
+	r := &c.ring[place]
+	return r.seq, e.At.Sub(time.UnixMilli(r.at)).Abs() <= store.RepeatWindow
 }
 
 // note remembers the number of an envelope.
 func (c *repeatCache) note(e *store.Envelope, seq uint64) {
-	key := repeatKey{e.Box, e.Sender, e.ID}
-	if old := c.byKey[key]; old != nil {
-		c.order.Remove(old)
+	r := repeat{repeatKey{e.Box, e.Sender, e.ID}, seq, e.At.UnixMilli()}
+	if len(c.ring) < maxRepeats {
+		c.ring = append(c.ring, r)
+	} else {
+		if oldest := c.ring[c.next].key; c.places[oldest] == c.next {
+			delete(c.places, oldest)
+		}
+		c.ring[c.next] = r
 	}
-	c.byKey[key] = c.order.PushFront(repeat{key, seq, e.At})
-	if c.order.Len() > maxRepeats {
-		oldest := c.order.Remove(c.order.Back()).(repeat)
-		delete(c.byKey, oldest.key)
-	}
+	c.places[r.key] = c.next
+	c.next = (c.next + 1) % maxRepeats
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxBatch is when a batch is full: large enough for hundreds of envelopes
-	// of a kilobyte, small beside the 16 MiB memtable that it must fit.
+	// of a kilobyte, small beside the 32 MiB memtable that it must fit.
 	maxBatch = 2 << 20
 	// maxWrites bounds a batch of writes that carry next to nothing.
 	maxWrites = 4096

@@ -19,8 +19,19 @@ const (
 	formatVersion   = 2
 )
 
-// memTable is small on purpose: a restart after a crash replays at most two.
-const memTable = 16 << 20
+const (
+	// memTable is what a restart after a crash replays at most twice: some
+	// tenths of a second. It takes that much memory only under load.
+	memTable = 32 << 20
+	// flushedTables is how many of them lie side by side before they are merged,
+	// and flushedMost how many when writers have to wait. Envelopes are written
+	// once, read once and deleted soon: most are gone before they are merged
+	// twice, and mergers are a fifth of what an append costs.
+	flushedTables, flushedMost = 8, 24
+	// firstLevel is how large the level below may grow before it has one more
+	// under it, into which everything is copied once again.
+	firstLevel = 256 << 20
+)
 
 // Open opens the store in a directory, or makes one there. The directory is
 // locked against a second process until Close. ErrFormat, ErrCorrupt.
@@ -143,7 +154,12 @@ func (s *Store) engineOptions() *pebble.Options {
 		FS:                 s.freezer,
 		FormatMajorVersion: engineFormat,
 		MemTableSize:       memTable,
-		Logger:             engineLog{s.opts.Log},
+
+		L0CompactionThreshold: flushedTables,
+		L0StopWritesThreshold: flushedMost,
+		LBaseMaxBytes:         firstLevel,
+
+		Logger: engineLog{s.opts.Log},
 		EventListener: &pebble.EventListener{
 			BackgroundError: s.noteDamage,
 			DataCorruption:  func(i pebble.DataCorruptionInfo) { s.stop(readError(i.Details)) },

@@ -21,11 +21,14 @@ type head struct {
 
 	durable uint64 // highest number that survives a power cut; memory only
 	flights int    // batches on their way to the disk that changed it
+	shares  shares // what the committer knows of the senders; memory only
 }
 
 const flagGone = 1
 
-func newHead(limits store.Limits) *head { return &head{first: 1, limits: limits} }
+func newHead(limits store.Limits) *head {
+	return &head{first: 1, limits: limits, shares: shares{known: true}}
+}
 
 func (h *head) count() uint64 { return h.last + 1 - h.first }
 
@@ -53,7 +56,7 @@ func parseHead(b []byte) (*head, error) {
 	if !r.Done() || flags&^flagGone != 0 || h.first > h.last+1 {
 		return nil, damaged("mailbox head")
 	}
-	h.durable = h.last
+	h.durable, h.shares.known = h.last, h.count() == 0
 	return h, nil
 }
 

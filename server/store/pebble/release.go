@@ -160,7 +160,7 @@ func (t *txn) cut(box store.Box, h *head, take func(m store.Msg, n int) bool) (n
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	if err := t.unshare(box, freed); err != nil {
+	if err := t.unshare(box, h, freed); err != nil {
 		return 0, err
 	}
 	if err := t.released(minutes); err != nil {
@@ -171,15 +171,18 @@ func (t *txn) cut(box store.Box, h *head, take func(m store.Msg, n int) bool) (n
 	}
 	h.first += uint64(n)
 	h.bytes -= min(h.bytes, bytes)
+	if h.count() == 0 {
+		h.shares = shares{known: true}
+	}
 	t.change(box, h)
 	return n, nil
 }
 
 // unshare takes what was freed off the senders' shares.
-func (t *txn) unshare(box store.Box, freed map[store.Sender]share) error {
+func (t *txn) unshare(box store.Box, h *head, freed map[store.Sender]share) error {
 	left := make(map[store.Sender]share, len(freed))
 	for sender, f := range freed {
-		had, err := t.share(box, sender)
+		had, err := t.share(box, h, sender)
 		if err != nil {
 			return err
 		}
@@ -189,7 +192,7 @@ func (t *txn) unshare(box store.Box, freed map[store.Sender]share) error {
 		left[sender] = share{had.envelopes - f.envelopes, had.bytes - f.bytes}
 	}
 	for sender, v := range left {
-		t.setShare(box, sender, v)
+		t.setShare(box, h, sender, v)
 	}
 	return nil
 }

@@ -120,21 +120,3 @@ func (s *Store) head(box store.Box) (*head, error) {
 	}
 	return h, nil
 }
-
-// share returns what one sender has in a mailbox.
-func (t *txn) share(box store.Box, sender store.Sender) (share, error) {
-	b, err := t.get(shareKey(box, sender))
-	if err != nil || b == nil {
-		return share{}, err
-	}
-	return parseShare(b)
-}
-
-// setShare writes what one sender has in a mailbox; nothing is no record.
-func (t *txn) setShare(box store.Box, sender store.Sender, v share) {
-	if v.envelopes == 0 {
-		t.remove(shareKey(box, sender))
-		return
-	}
-	t.set(shareKey(box, sender), v.marshal())
-}
