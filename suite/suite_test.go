@@ -152,3 +152,38 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkMessage is one message sealed, relayed and opened, in strict
+// alternation: what the protection of each level costs.
+func BenchmarkMessage(b *testing.B) {
+	for _, s := range all() {
+		b.Run(s.Name(), func(b *testing.B) {
+			w := suitetest.NewWorld(b, s, "bench", "alice", "bob")
+			w.Talk("alice", "bob")
+			for i := 0; b.Loop(); i++ {
+				from, to := "bob", "alice"
+				if i%2 == 1 {
+					from, to = to, from
+				}
+				pass(b, w, from, to)
+			}
+		})
+	}
+}
+
+// pass is Talk without its checks.
+func pass(b *testing.B, w *suitetest.World, from, to string) {
+	next, wire, err := w.Parties[from].Seal(w.Ent, w.Now, to, []byte("sixteen letters."))
+	if err != nil {
+		b.Fatal(err)
+	}
+	server, _, delivered, err := w.Server.Relay(w.Ent, w.Now, from, to, wire)
+	if err != nil {
+		b.Fatal(err)
+	}
+	opened, _, err := w.Parties[to].Open(w.Now, from, delivered)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.Parties[from], w.Parties[to], w.Server = next, opened, server
+}

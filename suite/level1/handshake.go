@@ -21,7 +21,7 @@ type StartHeader struct {
 func (p *Party) initiate(ent suite.Entropy, peer *Record) (*Session, error) {
 	var ephemeral secret.Key
 	ent.Read(ephemeral[:])
-	start := &StartHeader{Identity: p.state.Identity.Public(), Ephemeral: PublicKey(ephemeral), PrekeyID: peer.PrekeyID}
+	start := &StartHeader{Identity: p.public, Ephemeral: PublicKey(ephemeral), PrekeyID: peer.PrekeyID}
 	pairs := []pair{
 		{p.state.Identity.Agreement, peer.Prekey}, // DH1
 		{ephemeral, peer.Identity.Agreement},      // DH2

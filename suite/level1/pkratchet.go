@@ -10,13 +10,14 @@ import (
 // Ratchet is the state of the Double Ratchet at one moment. It is never changed
 // in place.
 type Ratchet struct {
-	Root     secret.Key  // RK
-	Own      *secret.Key // DHs; nil from the peer's new key until the reply
-	Peer     [32]byte    // DHr; zero before the peer wrote
-	Send     *Chain      // CKs, Ns; nil until this device has something to say
-	Receive  *Chain      // CKr, Nr
-	Previous uint32      // PN, length of the sending chain before this one
-	Skipped  []SkippedKey
+	Root      secret.Key  // RK
+	Own       *secret.Key // DHs; nil from the peer's new key until the reply
+	OwnPublic [32]byte    // its public half, zero without it
+	Peer      [32]byte    // DHr; zero before the peer wrote
+	Send      *Chain      // CKs, Ns; nil until this device has something to say
+	Receive   *Chain      // CKr, Nr
+	Previous  uint32      // PN, length of the sending chain before this one
+	Skipped   []SkippedKey
 }
 
 // Header is that of the Double Ratchet: what it needs of a message.
@@ -33,7 +34,9 @@ func beginSending(ent suite.Entropy, sk secret.Key, peer [32]byte) (*Ratchet, er
 }
 
 // beginReceiving is RatchetInitBob: the signed prekey is the first ratchet key.
-func beginReceiving(sk, prekey secret.Key) *Ratchet { return &Ratchet{Root: sk, Own: &prekey} }
+func beginReceiving(sk, prekey secret.Key) *Ratchet {
+	return &Ratchet{Root: sk, Own: &prekey, OwnPublic: PublicKey(prekey)}
+}
 
 // turn makes a new ratchet key and a sending chain: the second half of
 // DHRatchet, put off until there is something to send. It changes r, which must
@@ -46,7 +49,7 @@ func (r *Ratchet) turn(ent suite.Entropy) error {
 		return err
 	}
 	root, chain := RootStep(r.Root, shared)
-	r.Root, r.Own, r.Send = root, &own, &Chain{Key: chain}
+	r.Root, r.Own, r.OwnPublic, r.Send = root, &own, PublicKey(own), &Chain{Key: chain}
 	return nil
 }
 
@@ -58,7 +61,7 @@ func (r *Ratchet) next(ent suite.Entropy) (secret.Key, *Header, error) {
 			return secret.Key{}, nil, suite.Refuse("level1", suite.ErrUndecryptable, "the peer's ratchet key is of low order")
 		}
 	}
-	h := &Header{Ratchet: PublicKey(*r.Own), Previous: r.Previous, Index: r.Send.Index}
+	h := &Header{Ratchet: r.OwnPublic, Previous: r.Previous, Index: r.Send.Index}
 	key, advanced := r.Send.next()
 	r.Send = advanced
 	return key, h, nil
@@ -104,7 +107,7 @@ func (r *Ratchet) follow(now time.Time, h *Header) error {
 	if r.Send != nil {
 		r.Previous = r.Send.Index
 	}
-	r.Root, r.Own, r.Send = root, nil, nil
+	r.Root, r.Own, r.OwnPublic, r.Send = root, nil, [32]byte{}, nil
 	r.Peer, r.Receive = h.Ratchet, &Chain{Key: chain}
 	return nil
 }

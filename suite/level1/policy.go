@@ -88,6 +88,7 @@ func (d *Design) NewParty(ent suite.Entropy, _ time.Time, name string, _ []byte)
 	p := &Party{design: d, state: State{Name: name}}
 	ent.Read(p.state.Identity.Signing[:])
 	ent.Read(p.state.Identity.Agreement[:])
+	p.public = p.state.Identity.Public()
 	return p, nil
 }
 

@@ -114,7 +114,7 @@ func (p *Party) Publish(ent suite.Entropy, now time.Time) (suite.Party, []byte, 
 	next := *p
 	made := Prekey{ID: p.state.NextID, Made: millis(now)}
 	ent.Read(made.Private[:])
-	record := Record{Name: p.state.Name, Identity: p.state.Identity.Public(), PrekeyID: made.ID, Prekey: PublicKey(made.Private), Made: made.Made}
+	record := Record{Name: p.state.Name, Identity: p.public, PrekeyID: made.ID, Prekey: PublicKey(made.Private), Made: made.Made}
 	if p.design.start != nil {
 		made.Extra, record.Extra = p.design.start.Publish(ent)
 	}

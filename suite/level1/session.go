@@ -14,6 +14,7 @@ import (
 type Party struct {
 	design *Design
 	state  State
+	public PublicIdentity // of state.Identity
 }
 
 // Session is one conversation between two devices at one moment.
@@ -122,9 +123,9 @@ func (p *Party) seal(ent suite.Entropy, s *Session, peer *Record, plaintext []by
 
 func (p *Party) associated(s *Session, peer *Record) []byte {
 	if s.Initiator {
-		return Associated(p.state.Identity.Public(), peer.Identity)
+		return Associated(p.public, peer.Identity)
 	}
-	return Associated(peer.Identity, p.state.Identity.Public())
+	return Associated(peer.Identity, p.public)
 }
 
 // Open decrypts on the session of the message, or accepts the start that it

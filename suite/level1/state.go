@@ -82,6 +82,7 @@ func (s *Session) Marshal() []byte {
 	b = append(b, r.Root[:]...)
 	if r.Own != nil {
 		b = append(b, r.Own[:]...)
+		b = append(b, r.OwnPublic[:]...)
 	}
 	b = append(b, r.Peer[:]...)
 	for _, c := range []*Chain{r.Send, r.Receive} {
@@ -187,6 +188,7 @@ func (t *Ratchet) read(r *codec.Reader, bits byte) {
 	if bits&hasOwn != 0 {
 		t.Own = &secret.Key{}
 		r.Copy(t.Own[:])
+		r.Copy(t.OwnPublic[:])
 	}
 	r.Copy(t.Peer[:])
 	t.Send = readChain(r, bits&hasSend != 0)
@@ -224,5 +226,5 @@ func (d *Design) ParseParty(state []byte) (suite.Party, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Party{design: d, state: *s}, nil
+	return &Party{design: d, state: *s, public: s.Identity.Public()}, nil
 }
