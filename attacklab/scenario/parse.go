@@ -35,7 +35,7 @@ func Parse(text string) (*Scenario, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("%w: longer than 64 KiB", ErrSyntax)
 	}
-	p := &parser{s: &Scenario{Seed: 1}, seen: map[string]bool{}}
+	p := &parser{s: &Scenario{Seed: 1, Text: text}, seen: map[string]bool{}}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {

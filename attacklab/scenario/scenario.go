@@ -33,6 +33,7 @@ type Scenario struct {
 	Title string
 	About string
 	Seed  uint64
+	Text  string // the file it was read from
 
 	// Devices are named after their owner, with a hyphen and a kind for further
 	// ones: "alice", "bob", "bob-laptop". There are two owners and at most four
