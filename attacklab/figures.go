@@ -1,6 +1,7 @@
 package attacklab
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/pq3"
 	"github.com/posthorn/posthorn/suite"
 	"github.com/posthorn/posthorn/suite/level3"
+	"github.com/posthorn/posthorn/suite/level3sparse"
 )
 
 // Cost is what a conversation weighed on the wire, in bytes of all messages
@@ -63,11 +65,16 @@ func Ways() map[string]suite.Suite {
 	return map[string]suite.Suite{
 		"every message": level3.New(level3.Options{Suite: account.PQ3, Repeat: true}),
 		"paced":         level3.New(level3.Options{Suite: account.PQ3A}),
+		"sparse":        level3sparse.New(),
 	}
 }
 
 // wayOrder is the order in which they are shown.
 var wayOrder = []string{"every message", "paced", "sparse"}
+
+// ErrNoRekeys says that a conversation was too short to measure how often a
+// rekey completes.
+var ErrNoRekeys = errors.New("attacklab: no two rekeys complete")
 
 // PaceOf measures one way of rekeying in the traffic of a scenario.
 func PaceOf(s *scenario.Scenario, way string, level suite.Suite, texts int) (Pace, error) {
@@ -88,7 +95,7 @@ func PaceOf(s *scenario.Scenario, way string, level suite.Suite, texts int) (Pac
 		}
 	}
 	if last <= first {
-		return Pace{}, fmt.Errorf("attacklab: %d texts of %s complete no two rekeys (%s)", texts, s.Name, way)
+		return p, fmt.Errorf("%w in %d texts of %s (%s)", ErrNoRekeys, texts, s.Name, way)
 	}
 	for i := first; i < last; i++ {
 		p.Bytes += run.Sent[i].Anatomy.Rekey
@@ -219,6 +226,9 @@ func sweeps(s *scenario.Scenario, levels []Level, points int, seed uint64) (task
 func paceTask(s *scenario.Scenario, way string, level suite.Suite, texts int) task {
 	return func() (func(*Results), error) {
 		p, err := PaceOf(s, way, level, texts)
+		if errors.Is(err, ErrNoRekeys) {
+			err = nil // shown as such: no rekeys, no bytes
+		}
 		return func(r *Results) { r.Paces = append(r.Paces, p) }, err
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/suite"
 	"github.com/posthorn/posthorn/suite/level0"
+	"github.com/posthorn/posthorn/suite/level1"
+	"github.com/posthorn/posthorn/suite/level2"
 	"github.com/posthorn/posthorn/suite/level3"
+	"github.com/posthorn/posthorn/suite/level3sparse"
 )
 
 // Level is one protocol in the lab.
@@ -22,8 +25,11 @@ type Level struct {
 func Levels() []Level {
 	return []Level{
 		{"0", "cloud chat", "no end-to-end encryption by default", "QQ, Skype, Telegram, WeChat", level0.Level0{}},
+		{"1", "X3DH and Double Ratchet", "end-to-end encryption by default, classical only", "WhatsApp, Line, Viber, earlier Signal and iMessage", level1.New()},
+		{"2", "PQXDH and Double Ratchet", "post-quantum key establishment only", "Signal with PQXDH", level2.New()},
 		{"3", "PQ3 as published", "post-quantum establishment and ongoing post-quantum rekeying", "iMessage with PQ3; Signal too, since its SPQR ratchet of October 2025", level3.New(level3.Options{Suite: account.PQ3})},
 		{"3A", "Posthorn", "level 3 with post-quantum authentication", "Posthorn, by default", level3.New(level3.Options{Suite: account.PQ3A})},
+		{"3-sparse", "sparse KEM ratchet", "level 3 with the KEM ratchet in small pieces on every message", "here for comparison, in the manner of Signal's SPQR without its incremental ML-KEM", level3sparse.New()},
 	}
 }
 

@@ -80,6 +80,8 @@ func On(level string) Attacker {
 	switch level {
 	case "level0":
 		return level0Attack
+	case "level1", "level2", "level3-sparse":
+		return doubleRatchetAttack(level)
 	case "level3", "level3-pq3", "level3-repeat", "level3-pq3-repeat":
 		return level3Attack
 	}

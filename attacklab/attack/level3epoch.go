@@ -104,26 +104,26 @@ func (b *burglar) info(s *taped, e *epoch, oldKey, ciphertext, kemKey []byte) []
 	return level3.RatchetInfo(context, oldKey, e.opening.RatchetKey, ciphertext, kemKey)
 }
 
-// agree computes an ECDH secret from the private half of either key: a stolen
-// one, or one that the oracle finds.
+// agree computes an ECDH secret from the private half of either key: one that
+// the oracle finds, or a stolen one.
 func (b *burglar) agree(newKey, oldKey []byte) (shared []byte, via Via, ok bool) {
 	for _, pair := range [][2][]byte{{newKey, oldKey}, {oldKey, newKey}} {
-		if s, have := b.scalars[string(pair[0])]; have {
-			if shared, err := level3.Agree(s.key, pair[1]); err == nil {
-				return shared, s.via, true
-			}
+		if b.in.Quantum == nil {
+			break
 		}
-	}
-	if b.in.Quantum == nil {
-		return nil, 0, false
-	}
-	for _, pair := range [][2][]byte{{newKey, oldKey}, {oldKey, newKey}} {
 		private, err := b.in.Quantum.P256(pair[0])
 		if err != nil {
 			continue
 		}
 		if shared, err := level3.Agree(private, pair[1]); err == nil {
 			return shared, Derived, true
+		}
+	}
+	for _, pair := range [][2][]byte{{newKey, oldKey}, {oldKey, newKey}} {
+		if s, have := b.scalars[string(pair[0])]; have {
+			if shared, err := level3.Agree(s.key, pair[1]); err == nil {
+				return shared, s.via, true
+			}
 		}
 	}
 	return nil, 0, false

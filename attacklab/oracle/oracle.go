@@ -14,6 +14,7 @@ import (
 	"crypto/ed25519"
 	"crypto/mlkem"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -141,7 +142,7 @@ func NewKEM(table *Table, sight Sight) *KEM { return &KEM{table: table, sight: s
 func (k *KEM) Secret(encapsulationKey, ciphertext []byte) ([]byte, error) {
 	k.table.once.Do(k.table.index)
 	k.count.add()
-	if !k.sight.Holds(encapsulationKey) || !k.sight.Holds(ciphertext) {
+	if !k.sees(encapsulationKey) || !k.sees(ciphertext) {
 		return nil, ErrNotSeen
 	}
 	var secret []byte
@@ -155,6 +156,23 @@ func (k *KEM) Secret(encapsulationKey, ciphertext []byte) ([]byte, error) {
 		return nil, ErrUnknown
 	}
 	return secret, nil
+}
+
+// pieceSize is how long the pieces are in which the sparse ratchet sends its
+// objects.
+const pieceSize = 32
+
+// sees accepts a value that was seen in one, or piece by piece.
+func (k *KEM) sees(value []byte) bool {
+	if k.sight.Holds(value) {
+		return true
+	}
+	for piece := range slices.Chunk(value, pieceSize) {
+		if !k.sight.Holds(piece) {
+			return false
+		}
+	}
+	return len(value) > 0
 }
 
 // Questions is how often the oracle was asked.

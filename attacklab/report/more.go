@@ -47,6 +47,10 @@ func paces(r *attacklab.Results) (Section, bool) {
 		Head: []string{"traffic", "way of rekeying", "post-quantum bytes per message", "messages per completed rekey"},
 	}
 	for _, p := range r.Paces {
+		if p.Rekeys == 0 {
+			s.Rows = append(s.Rows, []string{p.Scenario, p.Way, "not measured", "too few completed"})
+			continue
+		}
 		s.Rows = append(s.Rows, []string{p.Scenario, p.Way, tenths(p.BytesPerMessage), tenths(p.MessagesPerRekey)})
 		if p.Way == "paced" && p.Scenario == "alternation" {
 			s.Finding = fmt.Sprintf("When two people answer each other text by text, Posthorn completes a rekey every %s messages, for %s bytes a message.", tenths(p.MessagesPerRekey), tenths(p.BytesPerMessage))
