@@ -68,8 +68,8 @@ func (p *Party) peer(name string) (int, error) {
 	return i, nil
 }
 
-// with puts a session first among those with a peer, and drops what replaces
-// it is the state of, and the oldest beyond the bound.
+// with puts a session first among those with a peer, in the place of its
+// earlier state, and drops the one that was heard longest ago beyond the bound.
 func (p *Party) with(i int, s *Session) *Party {
 	next := *p
 	next.state.Peers = slices.Clone(p.state.Peers)

@@ -10,7 +10,9 @@
 // the network it leaves out: heartbeats, repair, requests for missing objects,
 // the transparency log.
 //
-// The files correspond to those of pq3 and of the other levels. schedule.go is
+// The files correspond to those of pq3 and of the other levels; handshake,
+// symratchet and pkratchet have no counterpart here, since pq3 does that work.
+// seized.go takes stored sessions and prekeys apart. schedule.go is
 // the key schedule of SPEC §6 written a second time, in the open, so that code
 // with a recording and a seized state can compute what anyone could; a test
 // holds it against pq3.

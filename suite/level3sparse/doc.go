@@ -20,6 +20,11 @@
 // the key enters epoch t when it has the ciphertext; the other one when it sees
 // that. So no message ever needs a key that its receiver lacks.
 //
+// Without loss a rekey takes about 145 messages in strict alternation, 150 in
+// bursts of 10 or 50, and 1,900 where 50 messages go one way for each reply,
+// because the side that says little has a key to send every other time. No more
+// than one piece burdens a message. TestRekeysInProportion measures it.
+//
 // Differences from Signal's implementation: whole ML-KEM-768; SHA-256 where
 // that has its own choices; byte formats of our own. There are no published test
 // vectors of it.
