@@ -12,6 +12,14 @@ require (
 	google.golang.org/protobuf v1.36.12 // the messages of the schema
 )
 
+// Key transparency.
+require (
+	filippo.io/mostly-harmless/vrf-r255 v0.0.0-20260605095812-d3620d7874c5 // the function that hides names in the log
+	github.com/transparency-dev/formats v0.1.1 // signed checkpoints, cosignatures and policies
+	github.com/transparency-dev/merkle v0.0.2 // proofs of Merkle logs
+	golang.org/x/mod v0.42.0 // signed notes
+)
+
 // The server.
 require (
 	github.com/caddyserver/certmagic v0.25.6 // certificates from an ACME authority
@@ -52,6 +60,7 @@ require (
 )
 
 require (
+	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/DataDog/zstd v1.5.7 // indirect
 	github.com/RaduBerinde/axisds v0.1.0 // indirect
 	github.com/RaduBerinde/btreemap v0.0.0-20250419174037-3d62b7205d54 // indirect
@@ -93,6 +102,7 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/google/wire v0.7.0 // indirect
 	github.com/googleapis/gax-go/v2 v2.24.1 // indirect
+	github.com/gtank/ristretto255 v0.2.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect

@@ -76,6 +76,10 @@ type supplier struct {
 
 var suppliers = []supplier{
 	{"filippo.io/mldsa", []string{"account", "pq3", "client/...", "api/..."}, "the one primitive that the standard library lacks until Go 1.27"},
+	{"filippo.io/mostly-harmless/vrf-r255", []string{"kt"}, "one place knows how names are hidden"},
+	{"github.com/transparency-dev/formats", []string{"kt/..."}, "checkpoints and cosignatures belong to the log"},
+	{"github.com/transparency-dev/merkle", []string{"kt/..."}, "so do Merkle proofs"},
+	{"golang.org/x/mod", []string{"kt/..."}, "and signed notes"},
 	{"connectrpc.com/connect/v2", []string{"api/...", "server", "client/...", "cmd/..."}, "RPC belongs to the two ends of the wire"},
 	{"google.golang.org/protobuf", []string{"api/...", "server", "client/..."}, "messages of the wire stay at the wire"},
 	{"github.com/cockroachdb/pebble/v2", []string{"server/store/pebble"}, "one engine, one folder"},

@@ -32,6 +32,7 @@ var layers = []layer{
 	{"account", ground, "the server verifies rosters and bundles with it, so it may not know a session"},
 	{"pq3", over(ground, "account"), "the protocol core stands alone: no transport, no storage, no content"},
 	{"content", ground, "what a message says does not depend on how it was sealed"},
+	{"kt", over(ground, "account"), "what the log says can be checked by anybody, without a server or a client"},
 	{"invite", ground, "a link is text; both ends and both programs read it"},
 	{"verification", over(ground, "account"), "what people compare is names and account ids, whoever carries it"},
 	{"attachment", ground, "a sealed file knows no message and no server"},
@@ -56,10 +57,10 @@ var layers = []layer{
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/store/relocate", []string{"server/store"}, "it knows stores by their contract alone"},
-	{"server/...", over(ground, "internal/clock", "account", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
+	{"server/...", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "invite", "api/..."), "the network half of the engine knows envelopes only"},
-	{"client/...", over(ground, "internal/clock", "account", "invite", "pq3", "content", "attachment", "verification", "api/...", "client/..."), "the engine meets the server in api only"},
+	{"client/...", over(ground, "internal/clock", "account", "kt", "invite", "pq3", "content", "attachment", "verification", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// The attack lab. The attacker and what it holds never meet the simulation.
 	{"attacklab/scenario", nil, "a scenario is text, whatever is done with it"},
@@ -72,8 +73,8 @@ var layers = []layer{
 
 	// 4: wiring
 	{"cmd/posthorn-lab", []string{"attacklab/..."}, "the lab's program is the lab and a terminal"},
-	{"cmd/posthornd", over(ground, "internal/clock", "account", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
-	{"cmd/posthorn", over(ground, "internal/visible", "account", "invite", "pq3", "content", "verification", "api/...", "client/..."), "a client binary carries no server"},
+	{"cmd/posthornd", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
+	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "invite", "pq3", "content", "verification", "api/...", "client/..."), "a client binary carries no server"},
 	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
 }

@@ -1,0 +1,173 @@
+package kt
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	tlog "github.com/transparency-dev/formats/log"
+	cosign "github.com/transparency-dev/formats/note"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/posthorn/posthorn/internal/reject"
+)
+
+// Checkpoint is a checkpoint of R that the log and enough witnesses have signed.
+type Checkpoint struct {
+	Size      uint64
+	Root      [32]byte
+	Head      Head      // what other devices are told
+	Newest    time.Time // newest signature with a time: a witness's, or the log's if no witness signed
+	Witnesses []string  // the names of those who signed, in the policy's order
+	Note      []byte    // as signed
+}
+
+// Checkpoint opens a signed note of R: its origin, both signatures of the log,
+// and the quorum of witnesses. It does not check how old it is.
+func (p *Policy) Checkpoint(signed []byte) (*Checkpoint, error) {
+	if len(signed) > MaxCheckpoint {
+		return nil, reject.New("V-182", ErrSignature, "the checkpoint is too long")
+	}
+	known := append([]note.Verifier{p.log[0], p.log[1]}, p.others...)
+	cp, rest, n, err := tlog.ParseCheckpoint(signed, p.origin, p.log[0], known[1:]...)
+	if err != nil || len(cp.Hash) != 32 || len(rest) != 0 || n.Text != headText(p.origin, cp.Size, [32]byte(cp.Hash)) {
+		return nil, reject.New("V-182", ErrSignature, "no checkpoint of this log with its Ed25519 signature")
+	}
+	by := signatures(n)
+	if _, signed := by[keyOf(p.log[1])]; !signed {
+		return nil, reject.New("V-182", ErrSignature, "the signature with ML-DSA-44 is missing")
+	}
+	if !p.quorum.Satisfied(signed) {
+		return nil, reject.New("V-183", ErrWitness, "the quorum of the policy is not reached")
+	}
+	c := &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash), Note: append([]byte(nil), signed...)}
+	c.Head = headOf(c, by[keyOf(p.log[0])])
+	p.date(c, by)
+	return c, nil
+}
+
+// date fills in who signed and when.
+func (p *Policy) date(c *Checkpoint, by map[key]note.Signature) {
+	for i, v := range p.others {
+		sig, signed := by[keyOf(v)]
+		if !signed {
+			continue
+		}
+		c.Witnesses = append(c.Witnesses, p.names[i])
+		if at, err := cosign.CoSigV1Timestamp(sig); err == nil && at.After(c.Newest) {
+			c.Newest = at
+		}
+	}
+	if len(c.Witnesses) == 0 {
+		c.Newest, _ = cosign.CoSigV1Timestamp(by[keyOf(p.log[1])])
+	}
+}
+
+// Fresh refuses a checkpoint whose newest signature is more than MaxAge from
+// now, in either direction: one from the future would be fresh for ever.
+func (c *Checkpoint) Fresh(now time.Time) error {
+	if age := now.Sub(c.Newest).Abs(); age > MaxAge {
+		return reject.New("V-184", ErrStale, fmt.Sprintf("its newest signature is %d hours from the time of this machine", int(age.Hours())))
+	}
+	return nil
+}
+
+// key names a signature's key as notes do.
+type key struct {
+	name string
+	hash uint32
+}
+
+func keyOf(v note.Verifier) key { return key{v.Name(), v.KeyHash()} }
+
+// signatures are the verified signatures of a note.
+func signatures(n *note.Note) map[key]note.Signature {
+	by := map[key]note.Signature{}
+	for _, s := range n.Sigs {
+		by[key{s.Name, s.Hash}] = s
+	}
+	return by
+}
+
+// Follows checks that a checkpoint continues an earlier one, of which size and
+// root are known. Size 0 is continued by everything.
+func (c *Checkpoint) Follows(size uint64, root [32]byte, consistency [][32]byte) error {
+	switch {
+	case c.Size < size:
+		return reject.New("V-185", ErrRollback, "fewer entries than were seen before")
+	case c.Size == size && c.Root != root:
+		return reject.New("V-186", ErrFork, "two different logs of one size")
+	case c.Size == size || size == 0:
+		return nil
+	}
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, size, c.Size, hashSlices(consistency), root[:], c.Root[:])
+	if err != nil {
+		return reject.New("V-186", ErrFork, "it does not continue the log as it was seen before")
+	}
+	return nil
+}
+
+// Includes checks that an entry stands in R at a number.
+func (c *Checkpoint) Includes(entry []byte, number uint64, inclusion [][32]byte) error {
+	leaf := rfc6962.DefaultHasher.HashLeaf(entry)
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, number, c.Size, leaf, hashSlices(inclusion), c.Root[:])
+	if err != nil {
+		return reject.New("V-187", ErrInclusion, "the entry is not at its place under the checkpoint")
+	}
+	return nil
+}
+
+func hashSlices(hashes [][32]byte) [][]byte {
+	out := make([][]byte, len(hashes))
+	for i := range hashes {
+		out[i] = hashes[i][:]
+	}
+	return out
+}
+
+// HeadSize is the length of a head, in bytes.
+const HeadSize = 8 + 32 + 64 + 4
+
+// Head is a checkpoint with the log's Ed25519 signature alone, as devices tell
+// each other inside messages. Two heads that contradict each other prove that
+// the log has lied.
+type Head struct {
+	Size      uint64
+	Root      [32]byte
+	Signature [ed25519.SignatureSize]byte
+	Key       uint32 // which of the log's keys, as in signed notes
+}
+
+func headOf(c *Checkpoint, sig note.Signature) Head {
+	h := Head{Size: c.Size, Root: c.Root, Key: sig.Hash}
+	if raw, err := base64.StdEncoding.DecodeString(sig.Base64); err == nil && len(raw) == 4+ed25519.SignatureSize {
+		copy(h.Signature[:], raw[4:])
+	}
+	return h
+}
+
+// headText is the text of R's checkpoints. It has no lines but these three: not
+// every signature would cover others.
+func headText(origin string, size uint64, root [32]byte) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", origin, size, base64.StdEncoding.EncodeToString(root[:]))
+}
+
+// Note is the head as a signed note of the log, which any tool for notes checks.
+func (h Head) Note(origin string) []byte {
+	sig := append(binary.BigEndian.AppendUint32(nil, h.Key), h.Signature[:]...)
+	text := headText(origin, h.Size, h.Root)
+	return fmt.Appendf(nil, "%s\n\u2014 %s %s\n", text, origin, base64.StdEncoding.EncodeToString(sig))
+}
+
+// CheckHead checks the log's signature of a head that somebody passed on.
+func (p *Policy) CheckHead(h Head) error {
+	v := p.log[0]
+	if h.Key != v.KeyHash() || !v.Verify([]byte(headText(p.origin, h.Size, h.Root)), h.Signature[:]) {
+		return reject.New("V-193", ErrSignature, "a head that was passed on is not the log's")
+	}
+	return nil
+}
