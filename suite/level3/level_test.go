@@ -69,6 +69,30 @@ func TestNewSessionAfterSilence(t *testing.T) {
 	w.Talk("bob", "alice")
 }
 
+// TestOlderBundleRefused: a server that hands out a bundle from before the last
+// one used, whose private half may have leaked since, starts no session.
+func TestOlderBundleRefused(t *testing.T) {
+	l := level3.New(level3.Options{Suite: account.PQ3A})
+	w := suitetest.NewWorld(t, l, "older", "alice", "bob")
+	_, old, err := w.Server.HandOut("bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Now = w.Now.Add(time.Hour)
+	w.Rotate("bob")
+	w.Talk("alice", "bob")
+	w.Restart("alice")
+	withOld, err := w.Parties["alice"].Meet(w.Now, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Now = w.Now.Add(8 * 24 * time.Hour)
+	if _, _, err := withOld.Seal(w.Ent, w.Now, "bob", nil); !errors.Is(err, suite.ErrPrekey) {
+		t.Errorf("got %v", err)
+	}
+	w.Talk("alice", "bob") // with the newer one it does
+}
+
 // TestPrekeysGo: the private half of a bundle is held until its retention has
 // ended, and then no more.
 func TestPrekeysGo(t *testing.T) {
