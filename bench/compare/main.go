@@ -79,7 +79,8 @@ func others(ctx context.Context, stdout, stderr io.Writer, programs string, k ta
 		{name: "posthornd, 16 envelopes a request", synced: true, server: posthorn{programs: programs, envelopes: 16}},
 		{name: "ejabberd", server: ejabberd},
 		{name: "Prosody", server: prosody},
-		{name: "posthornd", online: true, synced: true, server: posthorn{programs: programs}},
+		{name: "posthornd, 1 envelope a request", online: true, synced: true, server: posthorn{programs: programs}},
+		{name: "posthornd, 16 envelopes a request", online: true, synced: true, server: posthorn{programs: programs, envelopes: 16}},
 		{name: "ejabberd", online: true, server: ejabberd},
 		{name: "Mosquitto, QoS 1", online: true, server: mosquitto{}},
 	}

@@ -19,6 +19,7 @@ type report struct {
 	Seconds     float64  `json:"seconds"`
 	PerSecond   float64  `json:"per_second"` // accepted, or delivered where mailboxes are open
 	Request     *spread  `json:"request_ms,omitempty"`
+	Late        *spread  `json:"late_ms,omitempty"` // how late this program was to send what was due
 	Delivery    *spread  `json:"delivery_ms,omitempty"`
 	CatchUp     *spread  `json:"catch_up_ms,omitempty"`
 	StreamBytes float64  `json:"stream_bytes,omitempty"`
@@ -72,7 +73,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	for _, row := range []struct {
 		name string
 		*spread
-	}{{"request", r.Request}, {"delivery", r.Delivery}, {"catch-up", r.CatchUp}} {
+	}{{"late", r.Late}, {"request", r.Request}, {"delivery", r.Delivery}, {"catch-up", r.CatchUp}} {
 		if row.spread != nil {
 			_, _ = fmt.Fprintf(w, "  %-8s p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", row.name, row.P50, row.P99, row.Max)
 		}

@@ -152,11 +152,11 @@ func (p *plan) live(ctx context.Context, r *report, restless bool, post func(*le
 
 // finish enters what the senders measured.
 func (r *report) finish(l *ledger, senders []*sender, took, cpu time.Duration) {
-	var all []time.Duration
+	var all, late []time.Duration
 	for _, s := range senders {
-		all = append(all, s.took...)
+		all, late = append(all, s.took...), append(late, s.late...)
 	}
-	r.Request, r.Seconds = spreadOf(all), took.Seconds()
+	r.Request, r.Late, r.Seconds = spreadOf(all), spreadOf(late), took.Seconds()
 	r.PerSecond = float64(l.acceptedCount()) / took.Seconds()
 	r.ServerCPU = cpu.Seconds() * 1e6 / float64(max(1, l.acceptedCount()))
 }

@@ -25,6 +25,7 @@ type sender struct {
 	device *device
 	posts  []post
 	took   []time.Duration
+	late   []time.Duration // from when a post was due until it was begun
 }
 
 // prepare seals and packs what one sender will post: calls requests, each with
@@ -36,7 +37,7 @@ func prepare(l *ledger, index int, d *device, to []*mailbox, calls int, size fun
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{device: d, took: make([]time.Duration, 0, calls)}
+	s := &sender{device: d, took: make([]time.Duration, 0, calls), late: make([]time.Duration, 0, calls)}
 	for n := range calls {
 		p, envelopes := post{}, make([]*posthornv1.Envelope, len(to))
 		for i, m := range to {
@@ -63,6 +64,7 @@ func (s *sender) make(ctx context.Context, l *ledger, p post, due time.Time) err
 	for _, e := range p.entries {
 		e.sent.CompareAndSwap(0, max(1, int64(due.Sub(l.started))))
 	}
+	s.late = append(s.late, time.Since(due))
 	for attempt := 0; ; attempt++ {
 		status, body, err := s.device.stub.call(ctx, p.request)
 		switch {
