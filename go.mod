@@ -28,9 +28,11 @@ require (
 	github.com/nats-io/nats.go v1.55.0 // lossy messages between the nodes of one server
 	github.com/prometheus/client_golang v1.25.0 // counters in the form that Prometheus reads
 	github.com/prometheus/client_model v0.6.3 // how the embedded store keeps the times of its syncs
+	github.com/transparency-dev/tessera v1.0.4 // logs in the form of tiles, shown to witnesses
 	go.uber.org/zap v1.28.0 // the logger that certmagic asks for, silent
 	gocloud.dev v0.47.0 // attachments in a bucket of any S3-compatible store
 	golang.org/x/time v0.16.0 // rate limits
+	k8s.io/klog/v2 v2.130.1 // the logger of tessera, silenced
 )
 
 // The client.
@@ -85,6 +87,7 @@ require (
 	github.com/aws/smithy-go v1.28.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/caddyserver/zerossl v0.1.6 // indirect
+	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cockroachdb/crlib v0.0.0-20241112164430-1264a2edc35b // indirect
 	github.com/cockroachdb/errors v1.11.3 // indirect
@@ -103,6 +106,7 @@ require (
 	github.com/google/wire v0.7.0 // indirect
 	github.com/googleapis/gax-go/v2 v2.24.1 // indirect
 	github.com/gtank/ristretto255 v0.2.0 // indirect
+	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
@@ -132,7 +136,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.46.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap/exp v0.3.0 // indirect
-	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
+	golang.org/x/exp v0.0.0-20240325151524-a685a6edb6d8 // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

@@ -80,6 +80,8 @@ var suppliers = []supplier{
 	{"github.com/transparency-dev/formats", []string{"kt/..."}, "checkpoints and cosignatures belong to the log"},
 	{"github.com/transparency-dev/merkle", []string{"kt/..."}, "so do Merkle proofs"},
 	{"golang.org/x/mod", []string{"kt/..."}, "and signed notes"},
+	{"github.com/transparency-dev/tessera", []string{"kt/log"}, "one place keeps tiles"},
+	{"k8s.io/klog/v2", []string{"kt/log"}, "what tessera would print is silenced where it is used"},
 	{"connectrpc.com/connect/v2", []string{"api/...", "server", "client/...", "cmd/..."}, "RPC belongs to the two ends of the wire"},
 	{"google.golang.org/protobuf", []string{"api/...", "server", "client/..."}, "messages of the wire stay at the wire"},
 	{"github.com/cockroachdb/pebble/v2", []string{"server/store/pebble"}, "one engine, one folder"},

@@ -140,7 +140,7 @@ func brokenEverywhere(r *repository) (broken []string) {
 // brokenLogs reports loggers below the layer of input and output. The secret
 // types may name slog, because hiding from it is their work.
 func brokenLogs(r *repository) (broken []string) {
-	speakers := []string{"client/...", "server/...", "cmd/...", "internal/secret"}
+	speakers := []string{"client/...", "server/...", "kt/log", "cmd/...", "internal/secret"}
 	for _, f := range r.code.shipped() {
 		pos, logs := f.imports()["log/slog"]
 		speaks := slices.ContainsFunc(speakers, func(p string) bool { return within(f.pkg(), p) })

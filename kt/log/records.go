@@ -1,0 +1,224 @@
+package log
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/codec"
+	"github.com/posthorn/posthorn/kt"
+	"github.com/posthorn/posthorn/server/store"
+)
+
+// Records is the part of the server's store that the log needs; see its
+// contract for CAS and Scan.
+type Records interface {
+	Get(ctx context.Context, key string) (val []byte, ver uint64, err error)
+	CAS(ctx context.Context, key string, want uint64, val []byte) (ver uint64, err error)
+	Scan(ctx context.Context, prefix, after string, max int) ([]store.Entry, error)
+}
+
+// The records, all under one prefix:
+//
+//	kt/epoch/N       entry N of R, v16 ‖ u32 count ‖ count × update (69 bytes)
+//	kt/head          u64 size ‖ u64 published (ms) ‖ v32 checkpoint of R, a signed note that meets the policy
+//	kt/label/NAME    u32 count × version, see versionRecord
+//	kt/policy        the policy that entry 0 names
+//	kt/secret        the keys of the log, where several nodes share the store
+//	kt/adopted       empty: the accounts from before the log are in it
+//
+// Epochs have 16 hexadecimal digits, so that they are scanned in order.
+const (
+	epochPrefix = "kt/epoch/"
+	headKey     = "kt/head"
+	labelPrefix = "kt/label/"
+	policyKey   = "kt/policy" // the text that the log began with
+	secretKey   = "kt/secret"
+	adoptedKey  = "kt/adopted"
+)
+
+// maxBatch bounds the updates of one epoch, and so its record: 276 KiB.
+const maxBatch = 4000
+
+// ErrRecord means that a record of the log is damaged, or that the records
+// contradict each other.
+var ErrRecord = errors.New("log: a record of the transparency log cannot be read; run posthornd check")
+
+func epochKey(n uint64) string { return fmt.Sprintf("%s%016x", epochPrefix, n) }
+
+func labelKey(name account.Name) string { return labelPrefix + string(name) }
+
+// epoch is one entry of R with what it adds to U. Entry 0 is the config.
+type epoch struct {
+	entry   []byte
+	updates []kt.Update
+}
+
+func (e epoch) marshal() []byte {
+	b := codec.AppendV16(nil, e.entry)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(e.updates)))
+	for _, u := range e.updates {
+		b = append(b, u.Marshal()...)
+	}
+	return b
+}
+
+func parseEpoch(b []byte) (e epoch, err error) {
+	r := codec.NewReader(b)
+	e.entry = r.V16(1024)
+	count := r.U32()
+	if count > maxBatch || r.Len() != int(count)*kt.UpdateSize {
+		return epoch{}, ErrRecord
+	}
+	for range count {
+		u, err := kt.ParseUpdate(r.Bytes(kt.UpdateSize))
+		if err != nil {
+			return epoch{}, ErrRecord
+		}
+		e.updates = append(e.updates, u)
+	}
+	if !r.Done() {
+		return epoch{}, ErrRecord
+	}
+	return e, nil
+}
+
+// head is the newest checkpoint that was published, whichever node did it.
+type head struct {
+	size       uint64
+	published  uint64 // ms
+	checkpoint []byte
+}
+
+func (h head) marshal() []byte {
+	b := binary.BigEndian.AppendUint64(nil, h.size)
+	b = binary.BigEndian.AppendUint64(b, h.published)
+	return codec.AppendV32(b, h.checkpoint)
+}
+
+func parseHead(b []byte) (h head, err error) {
+	r := codec.NewReader(b)
+	h.size = r.U64()
+	h.published = r.U64()
+	if h.checkpoint = r.V32(kt.MaxCheckpoint); !r.Done() {
+		return head{}, ErrRecord
+	}
+	return h, nil
+}
+
+// versionRecord is one logged version of a name, or one that was about to be
+// logged: the map says which. When the account was deleted the opening is zero,
+// and nothing tells any more what the commitment is of.
+type versionRecord struct {
+	version    uint32
+	before     kt.Value
+	commitment kt.Commitment
+	opening    kt.Opening
+	record     kt.Record // but the name, which the key has
+}
+
+const versionSize = 4 + 32 + 32 + 16 + 48 + 8 + 48
+
+func (v versionRecord) value() kt.Value { return kt.Chain(v.version, v.before, v.commitment) }
+
+type labelRecord []versionRecord
+
+func (l labelRecord) marshal() []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(l)))
+	for _, v := range l {
+		b = binary.BigEndian.AppendUint32(b, v.version)
+		b = append(b, v.before[:]...)
+		b = append(b, v.commitment[:]...)
+		b = append(b, v.opening[:]...)
+		b = append(b, v.record.Account[:]...)
+		b = binary.BigEndian.AppendUint64(b, v.record.Seq)
+		b = append(b, v.record.Head[:]...)
+	}
+	return b
+}
+
+func parseLabel(name account.Name, b []byte) (l labelRecord, err error) {
+	r := codec.NewReader(b)
+	if count := r.U32(); r.Failed() || r.Len() != int(count)*versionSize {
+		return nil, ErrRecord
+	}
+	for r.Len() > 0 {
+		v := versionRecord{version: r.U32(), record: kt.Record{Name: name}}
+		r.Copy(v.before[:])
+		r.Copy(v.commitment[:])
+		r.Copy(v.opening[:])
+		r.Copy(v.record.Account[:])
+		v.record.Seq = r.U64()
+		r.Copy(v.record.Head[:])
+		l = append(l, v)
+	}
+	return l, nil
+}
+
+// ending is the version whose chain ends in a value, or nil.
+func (l labelRecord) ending(value kt.Value) *versionRecord {
+	for i := range l {
+		if l[i].value() == value {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
+// since are the versions from one on that lead to a value, oldest first. false:
+// they are not all there.
+func (l labelRecord) since(version uint32, value kt.Value) (list []versionRecord, ok bool) {
+	for at := l.ending(value); at != nil; at = l.ending(at.before) {
+		list = append([]versionRecord{*at}, list...)
+		if at.version <= version {
+			return list, true
+		}
+	}
+	return list, false
+}
+
+// without drops attempts that another version has overtaken.
+func (l labelRecord) without(last *versionRecord) (kept labelRecord) {
+	good := map[kt.Value]bool{}
+	for at := last; at != nil; at = l.ending(at.before) {
+		good[at.value()] = true
+	}
+	for _, v := range l {
+		if last == nil || v.version > last.version || good[v.value()] {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// CheckRecord reads one record of the log as this package would, and says what
+// is wrong with it without naming anybody.
+func CheckRecord(key string, value []byte) error {
+	var err error
+	switch {
+	case strings.HasPrefix(key, epochPrefix):
+		if _, bad := strconv.ParseUint(key[len(epochPrefix):], 16, 64); bad != nil || len(key) != len(epochKey(0)) {
+			return ErrRecord
+		}
+		_, err = parseEpoch(value)
+	case key == headKey:
+		_, err = parseHead(value)
+	case strings.HasPrefix(key, labelPrefix):
+		name, bad := account.ParseName(key[len(labelPrefix):])
+		if bad != nil {
+			return ErrRecord
+		}
+		_, err = parseLabel(name, value)
+	case key == secretKey:
+		_, err = parseKeys(value)
+	case key == policyKey && len(value) > 0 && len(value) <= kt.MaxPolicy:
+	case key == adoptedKey && len(value) == 0:
+	default:
+		return ErrRecord
+	}
+	return err
+}
