@@ -91,6 +91,11 @@ vectors: ## rewrite the golden files; read the diff before you commit it
 	@for p in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u); do \
 		go test $$p -run 'Golden|Vectors|DependencyLists' -update || exit 1; done
 
+.PHONY: lab
+lab: ## run the attack lab; its tables and charts go into README and docs
+	@mkdir -p docs/lab
+	go test ./attacklab/report -run TestDocumentsAreFresh -count 1 -v -args -write
+
 .PHONY: demo
 demo: ## a server and two people in this terminal
 	go run ./cmd/posthorn-demo

@@ -8,6 +8,7 @@ import (
 	"github.com/posthorn/posthorn/attacklab/attack"
 	"github.com/posthorn/posthorn/attacklab/scenario"
 	"github.com/posthorn/posthorn/attacklab/simulation"
+	"github.com/posthorn/posthorn/pq3"
 	"github.com/posthorn/posthorn/suite"
 	"github.com/posthorn/posthorn/suite/seeded"
 )
@@ -192,15 +193,24 @@ func (s *scene) replay() (bool, string, error) {
 	return s.judge(s.run.Device(s.b, last), s.run.MomentOf(last), s.run.Recording.Frames[0].Down, s.run.Sent[0].Text)
 }
 
-// reason is a refusal in a few words.
+// reasons are refusals in a few words, the most precise first.
+var reasons = []struct {
+	is    error
+	words string
+}{
+	{pq3.ErrRekeyMissing, "the rekey that was due is missing"},
+	{suite.ErrSignature, "the signature is not the sender's"},
+	{suite.ErrReplay, "received before"},
+	{suite.ErrUndecryptable, "sealed under other keys, or altered"},
+	{suite.ErrMalformed, "not in the one form that is allowed"},
+	{suite.ErrWaiting, "waits for objects that never come"},
+	{suite.ErrPrekey, "the prekey is gone"},
+}
+
 func reason(err error) string {
-	for sentinel, words := range map[error]string{
-		suite.ErrSignature: "the signature is not the sender's", suite.ErrReplay: "received before",
-		suite.ErrUndecryptable: "sealed under other keys, or altered", suite.ErrMalformed: "not in the one form that is allowed",
-		suite.ErrWaiting: "waits for objects that never come", suite.ErrPrekey: "the prekey is gone",
-	} {
-		if errors.Is(err, sentinel) {
-			return words
+	for _, r := range reasons {
+		if errors.Is(err, r.is) {
+			return r.words
 		}
 	}
 	return err.Error()

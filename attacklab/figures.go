@@ -175,7 +175,7 @@ func healingOf(s *scenario.Scenario, way string, l Level, interval, moments int)
 // intervals are the rekey intervals that healing is measured at.
 func (o Options) intervals() []int {
 	if o.Quick {
-		return []int{10, 30, 50}
+		return []int{10, 50}
 	}
 	return []int{5, 10, 20, 30, 40, 50}
 }
@@ -185,7 +185,7 @@ func (o Options) intervals() []int {
 func (o Options) figures(scenarios []*scenario.Scenario, levels []Level) (tasks []task) {
 	paces, points, moments := 2_000, 24, 16
 	if o.Quick {
-		paces, points, moments = 520, 8, 6
+		paces, points, moments = 360, 6, 4
 	}
 	ours := false
 	for _, l := range levels {

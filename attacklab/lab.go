@@ -14,7 +14,7 @@ import (
 const Schema = "posthorn.lab/1"
 
 // quickTexts is the length to which a quick run cuts every conversation.
-const quickTexts = 140
+const quickTexts = 90
 
 // ErrUnknown says that there is no such scenario or level. It names it.
 var ErrUnknown = errors.New("attacklab: there is no")
@@ -26,6 +26,8 @@ type Options struct {
 	Levels []string `json:"levels"`
 	// Scenarios are the texts of the scenario files, in the order of their names.
 	Scenarios []string `json:"scenarios"`
+	// AttacksOnly leaves out the sweep, the paces and the healing.
+	AttacksOnly bool `json:"attacks_only,omitempty"`
 }
 
 // Results are everything that a run found. Equal Options give equal Results.
@@ -96,7 +98,9 @@ func Run(o Options, progress func(done, total int)) (*Results, error) {
 			tasks = append(tasks, func() (func(*Results), error) { return assault(s, l, s.Seed+o.Seed) })
 		}
 	}
-	tasks = append(tasks, o.figures(scenarios, levels)...)
+	if !o.AttacksOnly {
+		tasks = append(tasks, o.figures(scenarios, levels)...)
+	}
 	merge, err := parallel(tasks, progress)
 	if err != nil {
 		return nil, err

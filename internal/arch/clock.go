@@ -29,6 +29,7 @@ var realTime = map[string]string{
 	"cmd/posthorn/progress.go tell":                "how often a terminal is drawn",
 	"cmd/posthorn-demo/script.go script":           "the stopwatch of the demo",
 	"cmd/posthorn-demo/script.go summary":          "the same",
+	"cmd/posthorn-lab/run.go write":                "how long sealing and opening took, for timings.json",
 	"server/members.go newMembers":                 "when nodes were heard is elapsed time from here on",
 	"server/members.go elapsed":                    "the same",
 }
