@@ -1,0 +1,97 @@
+package kt
+
+import (
+	"errors"
+	"time"
+
+	tlog "github.com/transparency-dev/formats/log"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/reject"
+)
+
+// The kinds of evidence.
+const (
+	// KindFork is two checkpoints of the log that contradict each other.
+	KindFork = "fork"
+	// KindAnswer is an answer that a check refused, with what the device knew.
+	KindAnswer = "answer"
+	// KindRecord is what the log proves about a name, and its owner denies.
+	KindRecord = "record"
+)
+
+// Evidence is what remains of a lie: enough for anybody to see it again, with
+// no server and no profile. Its notes are signed notes, as other tools know
+// them.
+type Evidence struct {
+	Kind   string
+	At     uint64 // Unix ms, by the clock of the device
+	Check  string // the rule that refused, such as "V-186"
+	Policy *Policy
+
+	Notes [2][]byte  // KindFork: as signed, or the heads that devices passed on
+	Proof [][32]byte // KindFork: the consistency proof that failed, if the sizes differ
+
+	Name   account.Name // the others
+	Record *Record      // that was served; nil: nobody has the name
+	Known  Known        // what the device had verified before
+	Answer *Answer
+}
+
+// Finding is what evidence shows.
+type Finding struct {
+	// Conclusive: the log's own signatures contradict each other. Otherwise the
+	// file shows what the server said, and the rule that refuses it.
+	Conclusive bool
+	Words      string
+}
+
+// Verify looks at the evidence afresh. An error says that it proves nothing.
+func (e *Evidence) Verify() (Finding, error) {
+	switch e.Kind {
+	case KindFork:
+		return e.verifyFork()
+	case KindAnswer:
+		return e.verifyAnswer()
+	case KindRecord:
+		return e.verifyRecord()
+	}
+	return Finding{}, reject.New("V-192", ErrEvidence, "an unknown kind of evidence")
+}
+
+func (e *Evidence) verifyFork() (Finding, error) {
+	var side [2]*Checkpoint
+	for i, signed := range e.Notes {
+		cp, _, _, err := tlog.ParseCheckpoint(signed, e.Policy.origin, e.Policy.log[0])
+		if err != nil || len(cp.Hash) != 32 {
+			return Finding{}, reject.New("V-192", ErrEvidence, "the log did not sign both notes")
+		}
+		side[i] = &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash)}
+	}
+	if side[0].Size > side[1].Size {
+		side[0], side[1] = side[1], side[0]
+	}
+	switch err := side[1].Follows(side[0].Size, side[0].Root, e.Proof); {
+	case err == nil:
+		return Finding{}, reject.New("V-192", ErrEvidence, "the two notes do not contradict each other")
+	case side[0].Size == side[1].Size:
+		return Finding{true, "The log signed two different lists of one size."}, nil
+	}
+	return Finding{false, "The server gave a proof that does not connect the two notes which the log signed. The log refutes this only with a proof that does."}, nil
+}
+
+func (e *Evidence) verifyAnswer() (Finding, error) {
+	_, err := e.Policy.Verify(e.Answer, e.Name, e.Record, e.Known, time.UnixMilli(int64(e.At)))
+	var refused *reject.Error
+	if !errors.As(err, &refused) || refused.Check != e.Check {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the answer is not refused by the rule that the file names")
+	}
+	return Finding{false, "The server gave this answer, and it is refused: " + refused.Error()}, nil
+}
+
+func (e *Evidence) verifyRecord() (Finding, error) {
+	if _, err := e.Policy.Verify(e.Answer, e.Name, e.Record, e.Known, time.UnixMilli(int64(e.At))); err != nil || e.Record == nil {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the log does not prove this record")
+	}
+	return Finding{true, "The log holds a record of the name which, as this file's maker says, its owner did not make."}, nil
+}

@@ -1,0 +1,141 @@
+package kt
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/reject"
+)
+
+const (
+	evidenceHeader = "posthorn.evidence/1"
+
+	// MaxEvidence is the length of the longest file of evidence, in bytes.
+	MaxEvidence = 2 << 20
+)
+
+// Marshal gives the text of the evidence: lines of a key and a value, then the
+// signed notes as they are.
+func (e *Evidence) Marshal() []byte {
+	b := &bytes.Buffer{}
+	fmt.Fprintf(b, "%s\nkind: %s\nat: %d\ncheck: %s\npolicy: %s\n", evidenceHeader, e.Kind, e.At, e.Check, base64Of(e.Policy.Marshal()))
+	if e.Kind == KindFork {
+		for _, h := range e.Proof {
+			fmt.Fprintf(b, "proof: %s\n", base64Of(h[:]))
+		}
+		fmt.Fprintf(b, "--- note 1\n%s--- note 2\n%s--- end\n", e.Notes[0], e.Notes[1])
+		return b.Bytes()
+	}
+	fmt.Fprintf(b, "name: %s\n", e.Name)
+	if e.Record != nil {
+		fmt.Fprintf(b, "record: %s\n", base64Of(e.Record.Marshal()))
+	}
+	fmt.Fprintf(b, "known: %d %x", e.Known.Size, e.Known.Root)
+	if l := e.Known.Label; l != nil {
+		fmt.Fprintf(b, " %d %x", l.Version, l.Value)
+	}
+	fmt.Fprintf(b, "\nanswer: %s\n--- end\n", base64Of(e.Answer.Marshal()))
+	return b.Bytes()
+}
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// ParseEvidence reads the text strictly.
+func ParseEvidence(text []byte) (*Evidence, error) {
+	e := &Evidence{}
+	if len(text) > MaxEvidence || !e.read(string(text)) || !bytes.Equal(e.Marshal(), text) {
+		return nil, reject.New("V-180", ErrEncoding, "not a file of evidence, or one that was changed")
+	}
+	return e, nil
+}
+
+// read fills in what the text has. What it leaves out or reads too kindly shows
+// when the result is written again.
+func (e *Evidence) read(text string) bool {
+	front, rest, found := strings.Cut(text, "\n--- ")
+	if !found {
+		return false
+	}
+	for line := range strings.Lines(front + "\n") {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if !e.field(key, value) {
+			return false
+		}
+	}
+	if e.Kind != KindFork {
+		return e.Policy != nil && e.Answer != nil && (e.Kind == KindAnswer || e.Kind == KindRecord)
+	}
+	one, two, found := strings.Cut(strings.TrimPrefix(rest, "note 1\n"), "--- note 2\n")
+	two, _, ended := strings.Cut(two, "--- end\n")
+	e.Notes = [2][]byte{[]byte(one), []byte(two)}
+	return e.Policy != nil && found && ended
+}
+
+func (e *Evidence) field(key, value string) (ok bool) {
+	var err error
+	switch key {
+	case evidenceHeader:
+	case "kind":
+		e.Kind = value
+	case "at":
+		e.At, err = strconv.ParseUint(value, 10, 64)
+	case "check":
+		e.Check = value
+	case "name":
+		e.Name, err = account.ParseName(value)
+	case "known":
+		return e.Known.read(strings.Split(value, " "))
+	default:
+		var raw []byte
+		if raw, err = base64.StdEncoding.DecodeString(value); err == nil {
+			err = e.binary(key, raw)
+		}
+	}
+	return err == nil
+}
+
+func (e *Evidence) binary(key string, raw []byte) (err error) {
+	switch {
+	case key == "policy":
+		e.Policy, err = ParsePolicy(raw)
+	case key == "record":
+		var r Record
+		r, err = ParseRecord(raw)
+		e.Record = &r
+	case key == "answer":
+		e.Answer, err = ParseAnswer(raw)
+	case key == "proof" && len(raw) == 32 && len(e.Proof) < maxHashes:
+		e.Proof = append(e.Proof, [32]byte(raw))
+	default:
+		err = ErrEncoding
+	}
+	return err
+}
+
+func (k *Known) read(words []string) bool {
+	if len(words) != 2 && len(words) != 4 {
+		return false
+	}
+	size, err := strconv.ParseUint(words[0], 10, 64)
+	if err != nil || !fill(k.Root[:], words[1]) {
+		return false
+	}
+	k.Size = size
+	if len(words) == 2 {
+		return true
+	}
+	version, err := strconv.ParseUint(words[2], 10, 32)
+	k.Label = &Label{Version: uint32(version)}
+	return err == nil && fill(k.Label.Value[:], words[3])
+}
+
+// fill reads hexadecimal digits of exactly the length of dst.
+func fill(dst []byte, digits string) bool {
+	raw, err := hex.DecodeString(digits)
+	return err == nil && copy(dst, raw) == len(dst) && len(raw) == len(dst)
+}
