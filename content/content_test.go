@@ -24,6 +24,7 @@ func messages() []Message {
 		{ID: id(9), SentAt: 9, Body: Files{Files: files(1), Text: "The minutes"}},
 		{ID: id(10), Body: Files{Files: files(3)}},
 		{ID: id(11), SentAt: 3, Body: Verification{Run: [16]byte{1, 15: 9}, Step: 1, Data: []byte("commitment")}},
+		{ID: id(12), Body: Gossip{Head: [108]byte{1, 107: 9}}},
 	}
 }
 
@@ -89,7 +90,7 @@ func TestV70TruncatedOrLongerMessageRefused(t *testing.T) {
 
 func TestV71UnknownKindRefused(t *testing.T) {
 	for k := range 256 {
-		if k >= int(kindText) && k <= int(kindFiles) || k == int(kindVerification) {
+		if k >= int(kindText) && k <= int(kindFiles) || k == int(kindGossip) || k == int(kindVerification) {
 			continue
 		}
 		b := make([]byte, headerSize)

@@ -13,7 +13,7 @@ import (
 // drawMessage is a message that the rules allow.
 func drawMessage(s *decodertest.Source) Message {
 	m := Message{SentAt: s.U64()}
-	k := []kind{kindText, kindReceipt, kindRekey, kindRekeyReply, kindObjectsWanted, kindObjects, kindFiles, kindVerification}[s.Below(8)]
+	k := []kind{kindText, kindReceipt, kindRekey, kindRekeyReply, kindObjectsWanted, kindObjects, kindFiles, kindVerification, kindGossip}[s.Below(9)]
 	s.Fill(m.ID[:])
 	switch k {
 	case kindText:
@@ -31,6 +31,10 @@ func drawMessage(s *decodertest.Source) Message {
 		m.Body = w
 	case kindFiles:
 		m.Body = drawFiles(s)
+	case kindGossip:
+		g := Gossip{}
+		s.Fill(g.Head[:])
+		m.Body = g
 	case kindVerification:
 		v := Verification{Step: uint8(1 + s.Below(4)), Data: append(s.Bytes(MaxVerificationStep-1), 1)}
 		s.Fill(v.Run[:])
@@ -83,7 +87,7 @@ func encoded(m Message) []byte {
 func FuzzDecode(f *testing.F) {
 	for i, m := range messages() {
 		if b := encoded(m); len(b) < 1000 {
-			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects", "files", "files-alone", "verification"}[i], b)
+			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects", "files", "files-alone", "verification", "gossip"}[i], b)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

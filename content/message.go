@@ -56,11 +56,12 @@ const (
 	kindObjectsWanted
 	kindObjects
 	kindFiles
+	kindGossip       kind = 9
 	kindVerification kind = 10
 )
 
 // Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted, Objects,
-// Files and Verification.
+// Files, Gossip and Verification.
 type Body interface {
 	kind() kind
 	appendTo(dst []byte) ([]byte, error)
@@ -116,6 +117,8 @@ func readBody(k kind, r *codec.Reader) (Body, error) {
 		return Objects{}, nil
 	case kindFiles:
 		return readFiles(r)
+	case kindGossip:
+		return readGossip(r), nil
 	case kindVerification:
 		return readVerification(r)
 	}
