@@ -41,6 +41,17 @@ func (r *Roster) ProposeBody(author Author, at uint64, ops ...Operation) ([]byte
 	return s.encodeBody(), nil
 }
 
+// AdditionBody is the body that adds one device at a place in an account's
+// chain, as ProposeBody returns it to an author who has the roster. The device
+// itself does not have it yet, and signs what it has built from the place alone.
+func AdditionBody(id ID, seq uint64, prev [48]byte, at uint64, dev *Device) ([]byte, error) {
+	if err := dev.check(); err != nil {
+		return nil, err
+	}
+	s := &Statement{account: id, seq: seq, prev: prev, at: at, ops: []Operation{AddDevice{dev}}}
+	return s.encodeBody(), nil
+}
+
 // SignBody is an added device's signature over a proposed body.
 //
 // formal: sig-statement

@@ -52,4 +52,15 @@ const (
 
 	// UploadLife is how long an unfinished upload is kept after its last part.
 	UploadLife = 7 * 24 * time.Hour
+
+	// PairingLife is how long a slot for a pairing is there.
+	PairingLife = 10 * time.Minute
+
+	// PairingMessages is how many messages a pairing has.
+	PairingMessages = 4
+
+	// MaxPairingMessage is the greatest of them, and MaxPairing all of one
+	// pairing together, in bytes.
+	MaxPairingMessage = 16 << 10
+	MaxPairing        = 32 << 10
 )

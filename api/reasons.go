@@ -29,4 +29,7 @@ const (
 	ReasonAttachmentSize     = "attachment_size"  // over the server's limit
 	ReasonAttachmentQuota    = "attachment_quota" // the account's room is used up
 	ReasonBadDigest          = "bad_digest"
+	ReasonPairingUnknown     = "pairing_unknown" // no such slot, or its time is over
+	ReasonPairingTaken       = "pairing_taken"   // another message is there already
+	ReasonPairingFull        = "pairing_full"    // no room for more pairings
 )

@@ -42,6 +42,9 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.AuthServiceGetChallengeProcedure:  newLimiter(l.Challenges),
 			posthornv1connect.AuthServiceAuthenticateProcedure:  newLimiter(l.Challenges),
 			posthornv1connect.DirectoryServiceRegisterProcedure: newLimiter(l.Registrations),
+
+			posthornv1connect.PairingServicePostPairingProcedure:  newLimiter(l.Registrations),
+			posthornv1connect.PairingServiceFetchPairingProcedure: newLimiter(l.Challenges),
 		},
 		byAccount: map[string]*limiter{
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,
@@ -203,7 +206,7 @@ func (a *access) stream(ctx context.Context, spec connect.Spec, stream connect.S
 	return err
 }
 
-// admit lets the three procedures of a login through by address, and all
+// admit lets the procedures of a login and of a pairing through by address, and all
 // others by token. A procedure in none of the tables is refused.
 func (a *access) admit(ctx context.Context, procedure string) (context.Context, error) {
 	now := clock.Now()

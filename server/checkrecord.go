@@ -29,6 +29,8 @@ func CheckRecord(key string, value []byte) error {
 		return checkCluster(id, value)
 	case "uploads":
 		return checkUploads(value)
+	case "pairing":
+		return checkPairings(value)
 	default:
 		return errors.New("a record of an unknown kind")
 	}

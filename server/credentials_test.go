@@ -40,6 +40,8 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "AttachmentService/UploadPart":      &posthornv1.UploadPartRequest{Id: make([]byte, 16), Data: make([]byte, 1<<10)},
 		s + "AttachmentService/FinishUpload":    &posthornv1.FinishUploadRequest{Id: make([]byte, 16), Digest: make([]byte, 48)},
 		s + "AttachmentService/FetchAttachment": &posthornv1.FetchAttachmentRequest{Id: make([]byte, 16), Length: 1 << 10},
+		s + "PairingService/PostPairing":        post(make([]byte, 16), 0, "hello"),
+		s + "PairingService/FetchPairing":       collect(make([]byte, 16), 0),
 	}
 }
 

@@ -135,6 +135,7 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "invite", inviteRecord{created: 5, expires: 6}.marshal())
 	decodertest.Seed(f, "invite-used", inviteRecord{state: inviteUsed, account: account.ID{1}}.marshal())
 	decodertest.Seed(f, "clock", clockRecord{time.UnixMilli(5), []gap{{time.Hour, time.Minute}, {maxGrace, 0}}}.marshal())
+	decodertest.Seed(f, "pairings", pairings{{[slotSize]byte{1}, 5, [][]byte{[]byte("hello")}}, {}}.marshal())
 	decodertest.Seed(f, "many-statements-missing", []byte{0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decodertest.Canonical(t, b, parseAccountRecord, accountRecord.marshal)
@@ -144,6 +145,7 @@ func FuzzRecords(f *testing.F) {
 		decodertest.Canonical(t, b, parseInviteRecord, inviteRecord.marshal)
 		decodertest.Canonical(t, b, parseNodesRecord, nodesRecord.marshal)
 		decodertest.Canonical(t, b, parseClockRecord, clockRecord.marshal)
+		decodertest.Canonical(t, b, parsePairings, pairings.marshal)
 		decodertest.Canonical(t, b, parseIncarnation, marshalIncarnation)
 		a, d := drawRecords(decodertest.From(b))
 		decodertest.RoundTrip(t, a, accountRecord.marshal, parseAccountRecord)

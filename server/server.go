@@ -112,6 +112,7 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 		bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics, calendar: srv.calendar,
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
+	posthornv1connect.RegisterPairingServiceHandler(rpc, &pairingService{store: srv.store})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", srv.healthz)
 	mux.HandleFunc("GET /readyz", srv.readyz)

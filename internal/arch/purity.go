@@ -10,7 +10,7 @@ import (
 // pure packages take bytes, time and randomness as arguments, so that every
 // run can be repeated and no call blocks.
 var pure = []string{
-	"account", "pq3", "content", "attachment", "kt", "verification",
+	"account", "pq3", "content", "attachment", "kt", "verification", "pairing",
 	"suite", "suite/level0", "suite/level1", "suite/level2", "suite/level3", "suite/level3sparse",
 }
 

@@ -2231,6 +2231,198 @@ func (x *GetHistoryResponse) GetVersions() []*LogVersion {
 	return nil
 }
 
+type PostPairingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          []byte                 `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"`       // 16 bytes
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`    // of the message, from 0 to 3
+	Message       []byte                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"` // 1 to 16,384 bytes; at most 32,768 at one slot
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostPairingRequest) Reset() {
+	*x = PostPairingRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostPairingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostPairingRequest) ProtoMessage() {}
+
+func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
+func (*PostPairingRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PostPairingRequest) GetSlot() []byte {
+	if x != nil {
+		return x.Slot
+	}
+	return nil
+}
+
+func (x *PostPairingRequest) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *PostPairingRequest) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+type PostPairingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostPairingResponse) Reset() {
+	*x = PostPairingResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostPairingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostPairingResponse) ProtoMessage() {}
+
+func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
+func (*PostPairingResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+}
+
+type FetchPairingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          []byte                 `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"` // 16 bytes
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchPairingRequest) Reset() {
+	*x = FetchPairingRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchPairingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchPairingRequest) ProtoMessage() {}
+
+func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
+func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *FetchPairingRequest) GetSlot() []byte {
+	if x != nil {
+		return x.Slot
+	}
+	return nil
+}
+
+func (x *FetchPairingRequest) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type FetchPairingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       []byte                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"` // empty: not there yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchPairingResponse) Reset() {
+	*x = FetchPairingResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchPairingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchPairingResponse) ProtoMessage() {}
+
+func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
+func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *FetchPairingResponse) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
 // ErrorDetail rides on every error that the caller can do something about.
 type ErrorDetail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2244,7 +2436,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2448,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2461,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -2451,7 +2643,17 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x06record\x18\x02 \x01(\fR\x06record\x12\x18\n" +
 	"\aopening\x18\x03 \x01(\fR\aopening\"I\n" +
 	"\x12GetHistoryResponse\x123\n" +
-	"\bversions\x18\x01 \x03(\v2\x17.posthorn.v1.LogVersionR\bversions\"y\n" +
+	"\bversions\x18\x01 \x03(\v2\x17.posthorn.v1.LogVersionR\bversions\"X\n" +
+	"\x12PostPairingRequest\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\fR\x04slot\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\fR\amessage\"\x15\n" +
+	"\x13PostPairingResponse\"?\n" +
+	"\x13FetchPairingRequest\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\fR\x04slot\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"0\n" +
+	"\x14FetchPairingResponse\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\fR\amessage\"y\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
@@ -2489,7 +2691,10 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\n" +
 	"GetUpdates\x12\x1e.posthorn.v1.GetUpdatesRequest\x1a\x1f.posthorn.v1.GetUpdatesResponse\x12M\n" +
 	"\n" +
-	"GetHistory\x12\x1e.posthorn.v1.GetHistoryRequest\x1a\x1f.posthorn.v1.GetHistoryResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
+	"GetHistory\x12\x1e.posthorn.v1.GetHistoryRequest\x1a\x1f.posthorn.v1.GetHistoryResponse2\xb7\x01\n" +
+	"\x0ePairingService\x12P\n" +
+	"\vPostPairing\x12\x1f.posthorn.v1.PostPairingRequest\x1a .posthorn.v1.PostPairingResponse\x12S\n" +
+	"\fFetchPairing\x12 .posthorn.v1.FetchPairingRequest\x1a!.posthorn.v1.FetchPairingResponseB9Z7github.com/posthorn/posthorn/api/posthorn/v1;posthornv1b\x06proto3"
 
 var (
 	file_posthorn_v1_posthorn_proto_rawDescOnce sync.Once
@@ -2504,7 +2709,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -2547,7 +2752,11 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*GetHistoryRequest)(nil),       // 38: posthorn.v1.GetHistoryRequest
 	(*LogVersion)(nil),              // 39: posthorn.v1.LogVersion
 	(*GetHistoryResponse)(nil),      // 40: posthorn.v1.GetHistoryResponse
-	(*ErrorDetail)(nil),             // 41: posthorn.v1.ErrorDetail
+	(*PostPairingRequest)(nil),      // 41: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 42: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 43: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 44: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 45: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
@@ -2575,25 +2784,29 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	33, // 22: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
 	35, // 23: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
 	38, // 24: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	2,  // 25: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 26: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 27: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	10, // 28: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	12, // 29: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	14, // 30: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 31: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	20, // 32: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	22, // 33: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	24, // 34: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	26, // 35: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	28, // 36: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	30, // 37: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	32, // 38: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	34, // 39: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	37, // 40: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	40, // 41: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	25, // [25:42] is the sub-list for method output_type
-	8,  // [8:25] is the sub-list for method input_type
+	41, // 25: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	43, // 26: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 27: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	5,  // 28: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	7,  // 29: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	10, // 30: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	12, // 31: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	14, // 32: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 33: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	20, // 34: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	22, // 35: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	24, // 36: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	26, // 37: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	28, // 38: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	30, // 39: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	32, // 40: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	34, // 41: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	37, // 42: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	40, // 43: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	42, // 44: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	44, // 45: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	27, // [27:46] is the sub-list for method output_type
+	8,  // [8:27] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -2615,9 +2828,9 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   41,
+			NumMessages:   45,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_posthorn_v1_posthorn_proto_goTypes,
 		DependencyIndexes: file_posthorn_v1_posthorn_proto_depIdxs,

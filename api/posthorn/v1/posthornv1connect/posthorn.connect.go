@@ -28,6 +28,8 @@ const (
 	AttachmentServiceName = "posthorn.v1.AttachmentService"
 	// TransparencyServiceName is the fully-qualified name of the TransparencyService service.
 	TransparencyServiceName = "posthorn.v1.TransparencyService"
+	// PairingServiceName is the fully-qualified name of the PairingService service.
+	PairingServiceName = "posthorn.v1.PairingService"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -83,6 +85,11 @@ const (
 	// TransparencyServiceGetHistoryProcedure is the procedure name of the TransparencyService's
 	// GetHistory RPC.
 	TransparencyServiceGetHistoryProcedure = "/posthorn.v1.TransparencyService/GetHistory"
+	// PairingServicePostPairingProcedure is the procedure name of the PairingService's PostPairing RPC.
+	PairingServicePostPairingProcedure = "/posthorn.v1.PairingService/PostPairing"
+	// PairingServiceFetchPairingProcedure is the procedure name of the PairingService's FetchPairing
+	// RPC.
+	PairingServiceFetchPairingProcedure = "/posthorn.v1.PairingService/FetchPairing"
 )
 
 var (
@@ -901,6 +908,112 @@ func (h transparencyServiceHandler) getHistory(ctx context.Context, _ connect.Sp
 		return err
 	}
 	res, err := h.svc.GetHistory(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	pairingServicePostPairingSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("PairingService").Methods().ByName("PostPairing"),
+			Procedure:  PairingServicePostPairingProcedure,
+		}
+	})
+	pairingServiceFetchPairingSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("PairingService").Methods().ByName("FetchPairing"),
+			Procedure:  PairingServiceFetchPairingProcedure,
+		}
+	})
+)
+
+// PairingServiceClient is a client for the posthorn.v1.PairingService service.
+type PairingServiceClient interface {
+	// PostPairing leaves a message at a slot; message 0 opens the slot.
+	PostPairing(context.Context, *v1.PostPairingRequest) (*v1.PostPairingResponse, error)
+	// FetchPairing returns a message of a slot, if it is there yet.
+	FetchPairing(context.Context, *v1.FetchPairingRequest) (*v1.FetchPairingResponse, error)
+}
+
+// NewPairingServiceClient constructs a client for the posthorn.v1.PairingService service. Multiple
+// service clients may share a single connect.Client.
+func NewPairingServiceClient(client *connect.Client) PairingServiceClient {
+	return &pairingServiceClient{client: client}
+}
+
+// PairingServiceHandler is an implementation of the posthorn.v1.PairingService service.
+type PairingServiceHandler interface {
+	// PostPairing leaves a message at a slot; message 0 opens the slot.
+	PostPairing(context.Context, *v1.PostPairingRequest) (*v1.PostPairingResponse, error)
+	// FetchPairing returns a message of a slot, if it is there yet.
+	FetchPairing(context.Context, *v1.FetchPairingRequest) (*v1.FetchPairingResponse, error)
+}
+
+// RegisterPairingServiceHandler registers svc as the posthorn.v1.PairingService implementation on
+// server.
+func RegisterPairingServiceHandler(server *connect.Server, svc PairingServiceHandler) {
+	adapter := pairingServiceHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: pairingServicePostPairingSpec(), Handler: adapter.postPairing},
+		connect.Method{Spec: pairingServiceFetchPairingSpec(), Handler: adapter.fetchPairing},
+	)
+}
+
+// UnimplementedPairingServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedPairingServiceHandler struct{}
+
+func (UnimplementedPairingServiceHandler) PostPairing(context.Context, *v1.PostPairingRequest) (*v1.PostPairingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.PairingService.PostPairing is not implemented")
+}
+
+func (UnimplementedPairingServiceHandler) FetchPairing(context.Context, *v1.FetchPairingRequest) (*v1.FetchPairingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.PairingService.FetchPairing is not implemented")
+}
+
+type pairingServiceClient struct {
+	client *connect.Client
+}
+
+func (c *pairingServiceClient) PostPairing(ctx context.Context, req *v1.PostPairingRequest) (*v1.PostPairingResponse, error) {
+	var res v1.PostPairingResponse
+	if err := c.client.CallUnary(ctx, pairingServicePostPairingSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *pairingServiceClient) FetchPairing(ctx context.Context, req *v1.FetchPairingRequest) (*v1.FetchPairingResponse, error) {
+	var res v1.FetchPairingResponse
+	if err := c.client.CallUnary(ctx, pairingServiceFetchPairingSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type pairingServiceHandler struct{ svc PairingServiceHandler }
+
+func (h pairingServiceHandler) postPairing(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PostPairingRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PostPairing(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h pairingServiceHandler) fetchPairing(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FetchPairingRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FetchPairing(ctx, &req)
 	if err != nil {
 		return err
 	}
