@@ -109,7 +109,7 @@ func (all pairings) find(slot [slotSize]byte) int {
 }
 
 func pairingKey(slot [slotSize]byte) string {
-	return fmt.Sprintf("pairing/%03x", binary.BigEndian.Uint16(slot[:])%pairingBuckets)
+	return "pairing/" + fmt.Sprintf("%03x", binary.BigEndian.Uint16(slot[:])%pairingBuckets)
 }
 
 // pairingService is the meeting place of two devices with one code.

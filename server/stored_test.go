@@ -20,6 +20,7 @@ var inMemory = map[string]string{
 	"notice.kind": "travels between nodes, and is kept nowhere", "notice.lost": "the same", "notice.box": "the same",
 	"notice.at": "the same", "notice.msg": "the same",
 	"head.durable": "how far the disk is", "head.flights": "batches on their way to it",
+	"head.shares": "counted from what waits, when it is read",
 }
 
 var (
