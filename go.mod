@@ -50,6 +50,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands, flags, completion
 	github.com/spf13/pflag v1.0.9 // flag types that cobra shares
 	golang.org/x/term v0.47.0 // passphrases without echo, size of the terminal
+	rsc.io/qr v0.2.0 // codes that a telephone can scan
 )
 
 // Tests.

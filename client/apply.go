@@ -31,6 +31,10 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 		if from.State == localdb.Friend {
 			return b.answerWanted(body)
 		}
+	case content.Verification:
+		if from.State == localdb.Friend {
+			return b.verification(from, message)
+		}
 	}
 	return nil
 }

@@ -88,11 +88,14 @@ func (r *rosterCache) stranger(id account.ID) (person, bool) {
 
 // findByName turns a name into a verified account. A known name works without
 // the network. Errors: ErrUnknownName, ErrOffline (only for names never seen),
-// ErrChangedAccount, ErrRoster.
+// ErrChangedAccount (with the known account, once that was noted), ErrRoster.
 func (c *Client) findByName(ctx context.Context, name account.Name) (person, error) {
 	known, err := c.knownByName(ctx, name)
 	if err != nil {
 		return person{}, err
+	}
+	if err := unchanged(known); err != nil {
+		return known, err
 	}
 	now := clock.Now()
 	if known.known && c.rosters.fresh(known.row.Account, now) {
@@ -148,7 +151,7 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 		return person{}, err
 	}
 	if holder.known && holder.row.Account != found.row.Account {
-		return person{}, reject.New("V-102", ErrChangedAccount, "a name stays with the account it was first seen with")
+		return person{}, c.noteChange(ctx, holder.row, found.row.Account)
 	}
 	if !known.known {
 		c.rosters.confirm(found, now)

@@ -175,6 +175,9 @@ func (c *Client) Close() error {
 // Name is the name this account registered.
 func (c *Client) Name() account.Name { return c.profile.Name }
 
+// AccountID is the id of this account.
+func (c *Client) AccountID() account.ID { return c.profile.Account }
+
 // update runs one read-write transaction.
 func (c *Client) update(ctx context.Context, f func(*localdb.Tx) error) error {
 	return c.db.Update(ctx, f)

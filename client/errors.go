@@ -89,6 +89,12 @@ var (
 	ErrFileDamaged = errors.New("the attachment on the server is not what was sent to you, nothing was saved")
 	// ErrNoName: every name near to the attachment's is taken in the folder.
 	ErrNoName = errors.New("the folder has a thousand files of this name, nothing was saved")
+	// ErrCodeDiffers: a verification code is not the one of this contact.
+	ErrCodeDiffers = errors.New("the code is not that of the account which the server shows under this name, nothing was changed")
+	// ErrNoComparison: no live comparison of codes with the contact is through.
+	ErrNoComparison = errors.New("no live comparison of codes with this contact is through, nothing was changed")
+	// ErrVerificationLocked: too many live comparisons have failed.
+	ErrVerificationLocked = errors.New("three live comparisons with this contact failed within a day, so none is begun for now")
 	// ErrServer: the server answered, but with a fault or a refusal.
 	ErrServer = errors.New("the server did not accept the request")
 )

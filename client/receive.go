@@ -74,7 +74,7 @@ func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, erro
 	if !ok {
 		return sender{}, reject.New("V-104", ErrSender, "its roster has no such device")
 	}
-	if p.row.State == localdb.Blocked {
+	if p.row.State == localdb.Blocked || p.row.State == localdb.Former {
 		return sender{}, reject.New("V-104", ErrSender, "the account is blocked here")
 	}
 	return sender{person: p, party: account.Party{Account: d.SenderAccount, Device: device}}, nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
-	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/pq3"
 )
 
@@ -112,40 +111,6 @@ func (d *DeviceSession) fill(s pq3.Status) {
 	if !s.LastRekey.IsZero() {
 		d.LastRekeyAt = &s.LastRekey
 	}
-}
-
-// Contact is somebody this profile knows.
-type Contact struct {
-	Name      account.Name
-	AccountID account.ID
-	Accepted  bool // false: wrote here and was not answered
-	FirstSeen time.Time
-}
-
-// Contacts lists the people this profile knows, by name.
-func (c *Client) Contacts(ctx context.Context) ([]Contact, error) {
-	rows, err := c.contacts(ctx)
-	out := make([]Contact, len(rows))
-	for i, row := range rows {
-		out[i] = Contact{
-			Name: row.Name, AccountID: row.Account,
-			Accepted: row.State == localdb.Friend, FirstSeen: instant(row.FirstSeen),
-		}
-	}
-	return out, err
-}
-
-// AcceptContact makes somebody who wrote here a contact: from now on, and for
-// what has arrived already, they get receipts. Error: ErrUnknownName.
-func (c *Client) AcceptContact(ctx context.Context, name account.Name) error {
-	p, err := c.contact(ctx, name)
-	if err != nil {
-		return err
-	}
-	for _, peer := range p.parties() {
-		c.duties.add(peer.Account, peer.Device.ID)
-	}
-	return c.update(ctx, func(tx *localdb.Tx) error { return befriend(tx, p.row, clock.Now()) })
 }
 
 // Notices returns what the user must be told once, oldest first, and forgets

@@ -48,6 +48,9 @@ func begin(role Role, mine, theirs Person, head []byte, now uint64, read func([]
 // Role is which side this is.
 func (r *Run) Role() Role { return r.role }
 
+// Bound reports whether the peer's commitment is here.
+func (r *Run) Bound() bool { return r.commitment != [48]byte{} }
+
 // Code is the short code, empty until both sides have opened.
 func (r *Run) Code() string { return r.code }
 
@@ -62,7 +65,7 @@ func (r *Run) Expired(now uint64) bool { return now < r.began || now-r.began > R
 // TakeOffer gives the starter the peer's offer, and the starter's own opening
 // to send. The peer is bound now. Errors: ErrOrder, ErrExpired.
 func (r *Run) TakeOffer(o Offer, now uint64) (*Run, Opening, error) {
-	if r.role != Starter || r.commitment != [48]byte{} || r.code != "" {
+	if r.role != Starter || r.Bound() || r.code != "" {
 		return nil, Opening{}, reject.New("V-249", ErrOrder, "an offer where none is due")
 	}
 	if r.Expired(now) {
@@ -78,7 +81,7 @@ func (r *Run) TakeOffer(o Offer, now uint64) (*Run, Opening, error) {
 // now and not before, is returned as well; the starter's has left already.
 // Errors: ErrOrder, ErrExpired, ErrCommitment.
 func (r *Run) TakeOpening(o Opening, now uint64) (*Run, Opening, error) {
-	if r.commitment == [48]byte{} || r.code != "" {
+	if !r.Bound() || r.code != "" {
 		return nil, Opening{}, reject.New("V-249", ErrOrder, "an opening where none is due")
 	}
 	if r.Expired(now) {

@@ -10,6 +10,7 @@ const (
 	Stranger ContactState = iota + 1 // wrote to us, unanswered
 	Friend                           // we wrote to them, or accepted them
 	Blocked                          // messages are dropped
+	Former                           // had a name that is another account's now; messages are dropped
 )
 
 // Contact is an account this device knows.
@@ -20,13 +21,19 @@ type Contact struct {
 	State       ContactState
 	PinnedSuite account.Suite // the strongest suite seen; zero: none yet
 	FirstSeen   uint64        // ms
+	VerifiedAt  uint64        // when the user compared a code, ms; zero: never
+	// ChangedTo is another account that the directory has shown under this name
+	// since. Nothing is sent until the user has reviewed that; zero: none.
+	ChangedTo account.ID
 }
 
 // PutContact stores c, replacing the row of the same account.
 func (tx *Tx) PutContact(c Contact) error {
-	_, err := tx.exec("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET"+
-		" name = excluded.name, statements = excluded.statements, state = excluded.state, suite = excluded.suite, first_seen = excluded.first_seen",
-		c.Account[:], string(c.Name), packList(c.Statements), c.State, c.PinnedSuite, c.FirstSeen)
+	_, err := tx.exec("INSERT INTO contacts (account, name, statements, state, suite, first_seen, verified, changed)"+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET"+
+		" name = excluded.name, statements = excluded.statements, state = excluded.state, suite = excluded.suite,"+
+		" first_seen = excluded.first_seen, verified = excluded.verified, changed = excluded.changed",
+		c.Account[:], string(c.Name), packList(c.Statements), c.State, c.PinnedSuite, c.FirstSeen, c.VerifiedAt, c.ChangedTo[:])
 	return err
 }
 
@@ -36,9 +43,10 @@ func (tx *Tx) Contact(id account.ID) (Contact, error) {
 }
 
 // ContactByName returns the contact first seen under name, or ErrNotFound. A
-// different account that later claims the same name never takes its place.
+// different account that later claims the same name does not take its place
+// before the user has made this one Former.
 func (tx *Tx) ContactByName(name account.Name) (Contact, error) {
-	return one(tx.row(selectContacts+" WHERE name = ? ORDER BY rowid LIMIT 1", string(name)), scanContact)
+	return one(tx.row(selectContacts+" WHERE name = ? AND state <> ? ORDER BY rowid LIMIT 1", string(name), Former), scanContact)
 }
 
 // Contacts lists every contact by name.
@@ -96,13 +104,13 @@ func (tx *Tx) ForgetContact(id account.ID) error {
 }
 
 const (
-	selectContacts = "SELECT account, name, statements, state, suite, first_seen FROM contacts"
+	selectContacts = "SELECT account, name, statements, state, suite, first_seen, verified, changed FROM contacts"
 	selectDevices  = "SELECT device, account, newest_bundle, bundle FROM devices"
 )
 
 func scanContact(row scanner) (c Contact, err error) {
 	var statements []byte
-	if err := row.Scan(fixed(c.Account[:]), &c.Name, &statements, &c.State, &c.PinnedSuite, &c.FirstSeen); err != nil {
+	if err := row.Scan(fixed(c.Account[:]), &c.Name, &statements, &c.State, &c.PinnedSuite, &c.FirstSeen, &c.VerifiedAt, fixed(c.ChangedTo[:])); err != nil {
 		return Contact{}, err
 	}
 	c.Statements, err = unpackList(statements)

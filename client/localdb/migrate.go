@@ -11,6 +11,7 @@ var migrations = []func(*Tx) error{
 	func(tx *Tx) error { return tx.run(schemaV1) },
 	(*Tx).moveSkipped,
 	(*Tx).addFiles,
+	(*Tx).addVerifications,
 }
 
 // schemaVersion is what this program writes.

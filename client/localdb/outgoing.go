@@ -17,6 +17,7 @@ const (
 	OutgoingObjectsWanted
 	OutgoingObjects
 	OutgoingControl
+	OutgoingVerification
 )
 
 // Outgoing is an envelope for one device. It is written in the transaction

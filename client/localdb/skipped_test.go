@@ -38,7 +38,8 @@ func TestVersion1KeepsItsSkippedKeys(t *testing.T) {
 	keys := slices.Concat([]byte{1, 0, 1}, []byte{0, 0, 0, 9, 0, 0, 0, 8}, make([]byte, 40))
 	update(t, db, func(tx *Tx) error {
 		stored := errors.Join(tx.PutSession(full), tx.PutSession(empty))
-		toVersion1 := tx.run("DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
+		toVersion1 := tx.run("DROP TABLE verifications; ALTER TABLE contacts DROP COLUMN verified; ALTER TABLE contacts DROP COLUMN changed;" +
+			" DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
 			" ALTER TABLE sessions ADD COLUMN skipped BLOB NOT NULL DEFAULT x''; PRAGMA user_version = 1")
 		return errors.Join(stored, toVersion1,
 			putOldSkipped(tx, full, keys), putOldSkipped(tx, empty, nil))

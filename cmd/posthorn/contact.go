@@ -14,16 +14,18 @@ func newContact(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "contact",
 		GroupID: groupTalk,
-		Short:   "List the people you know, or accept somebody",
+		Short:   "List the people you know, accept or block somebody",
 		Long: `Whoever you write to becomes a contact. Somebody who wrote to you first is a
 stranger until you answer or accept them: they get no delivery receipts and
 cannot tell whether this device has ever been online.`,
 		Example: `  posthorn contact list
-  posthorn contact accept @carol`,
+  posthorn contact show @bob
+  posthorn contact accept @carol
+  posthorn contact block @mallory`,
 		Args: noSubcommand,
 		RunE: runGroup,
 	}
-	cmd.AddCommand(newContactList(a), newContactAccept(a))
+	cmd.AddCommand(newContactList(a), newContactShow(a), newContactAccept(a), newContactBlock(a))
 	return cmd
 }
 
@@ -63,7 +65,11 @@ func newContactAccept(a *app) *cobra.Command {
 		Use:   "accept @NAME",
 		Short: "Accept somebody who wrote to you",
 		Long: `Make a stranger a contact. From now on they get delivery receipts and answers to
-rekeys, also for what they sent before.`,
+rekeys, also for what they sent before.
+
+When the server shows another account under a contact's name, nothing is sent to
+either. Accepting the name then takes the account that the server shows now:
+compare codes first ('posthorn verify') if you can.`,
 		Example: "  posthorn contact accept @carol\n  posthorn contact accept @carol --json",
 		Args:    arguments(1, 1, "one @NAME"),
 	}
@@ -80,23 +86,14 @@ rekeys, also for what they sent before.`,
 			if err := refresh(cmd.Context(), c); err != nil || !asJSON {
 				return err
 			}
-			return a.printAccepted(cmd, c, string(name))
+			contact, err := c.Contact(cmd.Context(), name)
+			if err != nil {
+				return err
+			}
+			return a.printContact(contact, true)
 		})
 	}
 	return cmd
-}
-
-func (a *app) printAccepted(cmd *cobra.Command, c *client.Client, name string) error {
-	contacts, err := c.Contacts(cmd.Context())
-	if err != nil {
-		return err
-	}
-	for _, contact := range contacts {
-		if string(contact.Name) == name {
-			return a.printContact(contact, true)
-		}
-	}
-	return nil
 }
 
 // noteStrangers says whose messages were just shown although they are no
@@ -116,24 +113,43 @@ func (a *app) noteStrangers(ctx context.Context, c *client.Client, writers map[a
 
 // contactJSON is what the contact commands print with --json.
 type contactJSON struct {
-	Schema    string `json:"schema"`
-	Name      string `json:"name"`
-	AccountID string `json:"account_id"`
-	State     string `json:"state"`
-	FirstSeen moment `json:"first_seen_at"`
+	Schema     string   `json:"schema"`
+	Name       string   `json:"name"`
+	AccountID  string   `json:"account_id"`
+	State      string   `json:"state"`
+	Verified   string   `json:"verified"`
+	VerifiedAt moment   `json:"verified_at"`
+	Devices    []string `json:"devices"`
+	FirstSeen  moment   `json:"first_seen_at"`
+}
+
+func contactOf(c client.Contact) contactJSON {
+	out := contactJSON{
+		Schema: "posthorn.contact/1", Name: string(c.Name), AccountID: c.AccountID.String(), State: standing(c),
+		Verified: string(c.Trust), VerifiedAt: moment(c.VerifiedAt), Devices: []string{}, FirstSeen: moment(c.FirstSeen),
+	}
+	for _, id := range c.Devices {
+		out.Devices = append(out.Devices, id.String())
+	}
+	return out
+}
+
+// standing is how somebody stands to this profile, in one word.
+func standing(c client.Contact) string {
+	switch {
+	case c.Blocked:
+		return "blocked"
+	case c.Accepted:
+		return "contact"
+	default:
+		return "stranger"
+	}
 }
 
 func (a *app) printContact(c client.Contact, asJSON bool) error {
-	state := "stranger"
-	if c.Accepted {
-		state = "contact"
-	}
 	if asJSON {
-		return a.printJSON(contactJSON{
-			Schema: "posthorn.contact/1", Name: string(c.Name), AccountID: c.AccountID.String(),
-			State: state, FirstSeen: moment(c.FirstSeen),
-		})
+		return a.printJSON(contactOf(c))
 	}
-	_, err := fmt.Fprintf(a.stdout, "@%-32s  %s\n", c.Name, state)
+	_, err := fmt.Fprintf(a.stdout, "@%-32s  %-8s  %s\n", c.Name, standing(c), c.Trust)
 	return err
 }

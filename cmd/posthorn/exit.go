@@ -15,6 +15,7 @@ import (
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/visible"
 	"github.com/posthorn/posthorn/invite"
+	"github.com/posthorn/posthorn/verification"
 )
 
 // The exit codes say who can mend a failure. Scripts may rely on them.
@@ -84,8 +85,13 @@ var verdicts = []verdict{
 	{client.ErrOwnName, exitUser, "", "write to somebody else"},
 	{client.ErrNoSession, exitUser, "there is no session with them yet", "write to them first with 'posthorn send'"},
 
+	{errNotAContact, exitNotFound, "", "write to them, or accept them when they have written to you"},
 	{client.ErrUnknownName, exitNotFound, "", "check the spelling; a name belongs to one server"},
-	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel before you write again"},
+	{verification.ErrCode, exitUsage, "this is no verification code, nothing was changed", "give the 60 digits, the 8 digits or 4 words of a live comparison, or a public code that begins with PHID1"},
+	{client.ErrCodeDiffers, exitTrust, "", "look for a slip; if there is none, somebody may stand between you: send nothing that matters and compare again on another way"},
+	{client.ErrNoComparison, exitUser, "", "run 'posthorn verify @NAME' while both of you are online, or compare the 60 digits"},
+	{client.ErrVerificationLocked, exitLimit, "", "compare the 60 digits instead, or try again in a day"},
+	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel; then 'posthorn verify @NAME CODE', or 'posthorn contact accept @NAME' to take the new account"},
 	{client.ErrRoster, exitTrust, "", "the server's answer does not prove itself; tell its operator"},
 	{client.ErrNoCommonSuite, exitTrust, "", "they need a newer client"},
 

@@ -65,7 +65,7 @@ and post-quantum signatures on whatever starts it.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "write what the engine does to standard error, without texts, names or keys")
 	root.AddGroup(&cobra.Group{ID: groupTalk, Title: "Messages:"}, &cobra.Group{ID: groupAccount, Title: "Account:"})
 	root.AddCommand(
-		newSend(a), newRead(a), newAttachment(a), newSession(a), newContact(a),
+		newSend(a), newRead(a), newAttachment(a), newSession(a), newContact(a), newVerify(a),
 		newRegister(a), newStatus(a),
 		newVersion(a),
 	)

@@ -101,6 +101,7 @@ var suppliers = []supplier{
 	{"github.com/nats-io/nats.go", []string{"server/bus"}, "one way between nodes, one folder"},
 	{"golang.org/x/time", []string{"server"}, "rates are limited at the door"},
 	{"golang.org/x/term", []string{"cmd/..."}, "only programs talk to terminals"},
+	{"rsc.io/qr", []string{"cmd/posthorn"}, "only a terminal shows a code to a camera"},
 	{"golang.org/x/sys", []string{"cmd/...", "client/localdb"}, "system calls that the standard library does not wrap"},
 	{"github.com/spf13/cobra", []string{"cmd/..."}, "commands and flags are the program's face"},
 	{"github.com/spf13/pflag", []string{"cmd/..."}, "flag types that cobra shares"},
