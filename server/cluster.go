@@ -9,6 +9,7 @@ import (
 
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/server/bus"
+	"github.com/posthorn/posthorn/server/metrics"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -114,6 +115,15 @@ func (c *cluster) broadcast(ctx context.Context, n notice) {
 // healthy tells whether this node hears all others, so that what is not heard
 // was not said.
 func (c *cluster) healthy() bool { return c.alone || c.members.healthy.Load() }
+
+// report is what the metrics tell of this node and the bus.
+func (c *cluster) report() metrics.Nodes {
+	n := metrics.Nodes{Others: c.members.living(), Hears: c.healthy(), Refused: c.members.refused.Load()}
+	if c.bus != nil {
+		n.Bus, n.Up, n.Reached, n.Lost = true, c.bus.Up(), c.bus.Reached(), c.bus.Lost()
+	}
+	return n
+}
 
 // join takes the name of this node, and connects to the others.
 func (c *cluster) join(ctx context.Context) error {

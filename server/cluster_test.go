@@ -318,9 +318,10 @@ func (b *rumourBus) Broadcast(message []byte) {
 	}
 }
 
-func (b *rumourBus) Lost() uint64 { return 0 }
-func (b *rumourBus) Up() bool     { return true }
-func (b *rumourBus) Close()       {}
+func (b *rumourBus) Lost() uint64    { return 0 }
+func (b *rumourBus) Reached() uint64 { return 1 }
+func (b *rumourBus) Up() bool        { return true }
+func (b *rumourBus) Close()          {}
 
 // TestNoGapOverABadBus: three nodes, a bus that loses a third, doubles half and
 // brings the rest in any order; senders at all nodes, and a device that moves

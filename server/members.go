@@ -197,6 +197,18 @@ func (m *members) judge(up bool) (before bool) {
 	return m.healthy.Swap(all)
 }
 
+// living counts the other nodes whose lease has not run out.
+func (m *members) living() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.peers {
+		if m.elapsed()-p.moved <= m.pace.lease {
+			n++
+		}
+	}
+	return n
+}
+
 // changeNodes applies a change to the record of nodes until no other node comes
 // in between. The change may refuse.
 func (c *cluster) changeNodes(ctx context.Context, change func(nodesRecord) (nodesRecord, error)) error {

@@ -96,6 +96,9 @@ func New(s store.Store, options Options) *Server {
 	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
 	srv.access = newAccess(srv.auth.tokens, options, logger)
 	srv.cluster = newCluster(s, newHub(), srv.auth.challenges.keys, options, logger)
+	if !srv.cluster.alone {
+		options.Metrics.WatchNodes(srv.cluster.report)
+	}
 	srv.http = srv.httpServer(srv.rpc(dir))
 	return srv
 }

@@ -53,6 +53,7 @@ var verdicts = []struct {
 	{s3.ErrBucket, "check the address behind --blobs, and the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
 	{server.ErrNode, "give each posthornd over one store a --node-name of its own, or none"},
 	{bus.ErrAddress, "write --bus as nats://HOST:PORT or tls://HOST:PORT"},
+	{bus.ErrFiles, "check the files behind --bus-credentials, --bus-ca, --bus-cert and --bus-key"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{archive.ErrArchive, "use another backup; this one was cut short or altered"},
 	{fs.ErrExist, "choose another name"},

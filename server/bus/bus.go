@@ -9,6 +9,9 @@ import "errors"
 // ErrAddress says that a bus cannot be reached under an address of this form.
 var ErrAddress = errors.New("bus: the address cannot be used")
 
+// ErrFiles says that a file with credentials or certificates cannot be used.
+var ErrFiles = errors.New("bus: a file with credentials or certificates cannot be used")
+
 // Bus is a way to the other nodes. Its methods may be called from many
 // goroutines, and none of them waits for the network.
 type Bus interface {
@@ -22,6 +25,8 @@ type Bus interface {
 	// Lost counts what may have been lost on the way out since the start: it
 	// rises with every message that was dropped and every broken connection.
 	Lost() uint64
+	// Reached counts how often a connection was made since the start.
+	Reached() uint64
 	// Up tells whether the bus is connected, as far as it has noticed.
 	Up() bool
 	// Close ends the connection. Nothing is received once it returns.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,10 +39,18 @@ const (
 // Options say how to reach a NATS server.
 type Options struct {
 	// URL is nats://HOST:PORT or tls://HOST:PORT, with more of them after
-	// commas, and a user with a password in front of HOST if need be.
+	// commas, and USER:PASSWORD@ or TOKEN@ in front of HOST if need be. With one
+	// tls:// among them no connection goes without TLS.
 	URL string
-	// Credentials is a file with a NATS user's credentials, or "".
+	// Credentials is a file with a NATS user's credentials, or with the seed of
+	// its nkey alone; or "".
 	Credentials string
+	// CA is a PEM file with the authorities that may vouch for the NATS server,
+	// in place of the system's; or "".
+	CA string
+	// Cert and Key are PEM files with the certificate of this node, for a NATS
+	// server that wants one; or "".
+	Cert, Key string
 	// Log gets what an operator should know, without addresses.
 	Log *slog.Logger
 }
@@ -59,6 +67,8 @@ type NATS struct {
 	out     chan outgoing
 	waiting atomic.Int64 // bytes in out
 	lost    atomic.Uint64
+	reached atomic.Uint64
+	told    atomic.Value // why the bus is not reached, as a text: so that it is told once
 	stop    chan struct{}
 	sender  sync.WaitGroup
 }
@@ -89,19 +99,18 @@ func New(o Options) (*NATS, error) {
 			n.lost.Add(1) // what was on its way
 			n.changed("the bus is lost; it is tried again for ever")
 		}),
-		nats.ConnectHandler(func(*nats.Conn) { n.changed("the bus is reached") }),
-		nats.ReconnectHandler(func(*nats.Conn) { n.changed("the bus is reached") }),
-		nats.ErrorHandler(n.failed),
+		nats.ConnectHandler(n.connected), nats.ReconnectHandler(n.connected),
+		nats.ErrorHandler(n.failed), nats.ReconnectErrHandler(n.notReached),
 		nats.ClosedHandler(func(*nats.Conn) { close(n.ended) }),
 	}
-	if strings.Contains(o.URL, "tls://") {
-		n.options = append(n.options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13}))
-	}
-	if o.Credentials != "" {
-		if _, err := os.Stat(o.Credentials); err != nil {
-			return nil, fmt.Errorf("bus: the credentials cannot be read: %w", err)
+	for _, part := range []func(Options) (nats.Option, error){secure, identify} {
+		option, err := part(o)
+		if err != nil {
+			return nil, err
 		}
-		n.options = append(n.options, nats.UserCredentials(o.Credentials))
+		if option != nil {
+			n.options = append(n.options, option)
+		}
 	}
 	return n, nil
 }
@@ -132,12 +141,30 @@ func (n *NATS) Join(node string, in Receiver) error {
 // withoutAddress keeps the text of an error only if the library's own words are
 // all there is in it.
 func withoutAddress(err error) error {
-	for _, known := range []error{nats.ErrAuthorization, nats.ErrNkeysNotSupported, nats.ErrSecureConnRequired, nats.ErrNoServers, nats.ErrTimeout} {
+	for _, known := range []error{nats.ErrAuthorization, nats.ErrNkeysNotSupported, nats.ErrSecureConnRequired, nats.ErrSecureConnWanted, nats.ErrNoServers, nats.ErrTimeout, syscall.ECONNREFUSED} {
 		if errors.Is(err, known) {
 			return known
 		}
 	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return errors.New("the certificate of the NATS server is not one that is trusted")
+	}
 	return errors.New("the connection cannot be set up")
+}
+
+// connected is told of each connection that is made.
+func (n *NATS) connected(*nats.Conn) {
+	n.reached.Add(1)
+	n.told.Store("")
+	n.changed("the bus is reached")
+}
+
+// notReached is told of each attempt that failed.
+func (n *NATS) notReached(_ *nats.Conn, err error) {
+	why := withoutAddress(err)
+	if n.told.Swap(why.Error()) != why.Error() {
+		n.log.Warn("the bus is not reached; it is tried again for ever", "error", why)
+	}
 }
 
 // changed notes that the connection came or went.
@@ -195,6 +222,9 @@ func (n *NATS) send() {
 
 // Up tells whether the bus is connected; see Bus.
 func (n *NATS) Up() bool { return n.conn.IsConnected() }
+
+// Reached counts the connections that were made; see Bus.
+func (n *NATS) Reached() uint64 { return n.reached.Load() }
 
 // Lost counts what may have been lost; see Bus.
 func (n *NATS) Lost() uint64 { return n.lost.Load() }
