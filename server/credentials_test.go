@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -115,7 +116,9 @@ func TestCredentialsOfEveryProcedure(t *testing.T) {
 	for _, procedure := range procedures() {
 		request, known := good[procedure]
 		if !known {
-			t.Errorf("%s: no request for it in this test", procedure)
+			if served(o, procedure) { // else the schema is ahead of the server
+				t.Errorf("%s: no request for it in this test", procedure)
+			}
 			continue
 		}
 		if slices.Contains(loginProcedures, procedure) {
@@ -338,4 +341,11 @@ func TestLookUpsLookTheSame(t *testing.T) {
 			t.Errorf("%s: %s for one that exists, %s for one that does not", name, work[0], work[1])
 		}
 	}
+}
+
+// served reports whether the server has a handler for a procedure.
+func served(o *office, procedure string) bool {
+	answer := httptest.NewRecorder()
+	o.srv.http.Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, procedure, nil))
+	return answer.Code != http.StatusNotFound
 }
