@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -116,9 +115,7 @@ func TestCredentialsOfEveryProcedure(t *testing.T) {
 	for _, procedure := range procedures() {
 		request, known := good[procedure]
 		if !known {
-			if served(o, procedure) { // else the schema is ahead of the server
-				t.Errorf("%s: no request for it in this test", procedure)
-			}
+			t.Errorf("%s: no request for it in this test", procedure)
 			continue
 		}
 		if slices.Contains(loginProcedures, procedure) {
@@ -341,11 +338,4 @@ func TestLookUpsLookTheSame(t *testing.T) {
 			t.Errorf("%s: %s for one that exists, %s for one that does not", name, work[0], work[1])
 		}
 	}
-}
-
-// served reports whether the server has a handler for a procedure.
-func served(o *office, procedure string) bool {
-	answer := httptest.NewRecorder()
-	o.srv.http.Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, procedure, nil))
-	return answer.Code != http.StatusNotFound
 }

@@ -23,6 +23,9 @@ const (
 	keyLife = 24 * time.Hour
 	// keysFresh is how long a node goes by the keys that it has read.
 	keysFresh = time.Minute
+	// keysRetry is how long it goes by them when they could not be read again:
+	// while the store hangs, not every call may wait for it.
+	keysRetry = 5 * time.Second
 	// macSize is the length of an authenticator, in bytes.
 	macSize = 16
 )
@@ -116,6 +119,7 @@ type keyring struct {
 	mu      sync.Mutex // guards the rest
 	keys    sharedKeys
 	read    time.Time // zero: never
+	failed  time.Time // when they could not be read the last time
 }
 
 // at returns the keys to use now. The error is the store's, and comes only when
@@ -138,6 +142,9 @@ func (r *keyring) at(ctx context.Context, now time.Time) (sharedKeys, error) {
 	read, err := r.load(ctx, now)
 	if err != nil {
 		if some {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.failed = now
 			return keys, nil
 		}
 		return sharedKeys{}, err
@@ -152,7 +159,8 @@ func (r *keyring) held(now time.Time) (keys sharedKeys, fresh, some bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	some = !r.read.IsZero()
-	return r.keys, some && now.Sub(r.read).Abs() < keysFresh, some
+	fresh = now.Sub(r.read).Abs() < keysFresh || now.Sub(r.failed).Abs() < keysRetry
+	return r.keys, some && fresh, some
 }
 
 // load reads the keys, and makes or changes them when that is due. Of nodes

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -172,6 +173,40 @@ func TestSharedKeysAreMadeOnce(t *testing.T) {
 	for i, k := range got {
 		if k.current != got[0].current || k.made == 0 {
 			t.Errorf("node %d has keys of its own", i)
+		}
+	}
+}
+
+// stalled is a store whose reads of the directory fail, and are counted.
+type stalled struct {
+	store.Store
+	asked atomic.Int64
+}
+
+func (s *stalled) Get(context.Context, string) ([]byte, uint64, error) {
+	s.asked.Add(1)
+	return nil, 0, store.ErrStopped
+}
+
+// While the store is away a node goes by the keys that it has, and asks for them
+// now and then, not at every message.
+func TestKeysWhileTheStoreIsAway(t *testing.T) {
+	keys, now := &keyring{store: memory.New()}, time.Now()
+	had, err := keys.at(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := &stalled{}
+	keys.store = away
+	for i := range int64(3) {
+		now = now.Add(keysFresh)
+		for range 50 {
+			if got, err := keys.at(t.Context(), now); err != nil || got.current != had.current {
+				t.Fatalf("other keys, %v", err)
+			}
+		}
+		if n := away.asked.Load(); n != i+1 {
+			t.Fatalf("the store was asked %d times in %d minutes", n, i+1)
 		}
 	}
 }

@@ -51,6 +51,7 @@ type sealer struct {
 
 	mu    sync.Mutex
 	peers map[peerKey]cipher.AEAD
+	made  uint64             // of the shared keys that peers are of
 	heard map[string]*window // broadcasts of each sender
 }
 
@@ -148,6 +149,10 @@ func (s *sealer) newer(sender string, counter uint64) bool {
 func (s *sealer) aead(k peerKey, keys sharedKeys) cipher.AEAD {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.made != keys.made { // what came of a key that is accepted no more goes with it
+		clear(s.peers)
+		s.made = keys.made
+	}
 	if a := s.peers[k]; a != nil {
 		return a
 	}

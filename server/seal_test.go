@@ -121,3 +121,34 @@ func TestSharedKeysDoNotPrint(t *testing.T) {
 		}
 	}
 }
+
+// TestOldBusKeysEnd: a shared key that has gone out of use opens nothing any
+// more, also for a sender that was heard under it.
+func TestOldBusKeysEnd(t *testing.T) {
+	s, now := memory.New(), time.Now()
+	keys := &keyring{store: s}
+	here, there := newSealer(keys, "here-00"), newSealer(keys, "there-00")
+	say := func() []byte {
+		t.Helper()
+		sealed, err := there.seal(t.Context(), "here-00", notice{kind: noticeBeat}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	first, second := say(), say()
+	if _, _, err := here.open(first); err != nil {
+		t.Fatal(err)
+	}
+	for day, taken := range []bool{true, false} { // the one before is still accepted
+		keys.mu.Lock()
+		keys.keys = keys.keys.rotate(now.Add(time.Duration(day+1) * keyLife))
+		keys.mu.Unlock()
+		if _, _, err := here.open(second); (err == nil) != taken {
+			t.Errorf("after %d changes: %v", day+1, err)
+		}
+	}
+	if _, _, err := here.open(say()); err != nil {
+		t.Errorf("under the key in use: %v", err)
+	}
+}
