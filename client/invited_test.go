@@ -68,7 +68,8 @@ func TestAnInvitedPersonKeepsTheirKeysForAnotherName(t *testing.T) {
 }
 
 // The server died after it had noted the invite. A retry with a wrong link is
-// refused, and the right one still makes the account.
+// refused, as is one without any, under another name, or to another server, and
+// the right one still makes the account.
 func TestAWrongInviteLeavesTheKeysOfAnEarlierAttempt(t *testing.T) {
 	newLink := closedOffice(t)
 	link, used := newLink(), newLink()
@@ -88,8 +89,13 @@ func TestAWrongInviteLeavesTheKeysOfAnEarlierAttempt(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 	}
-	if _, err := Register(t.Context(), cfg, "bob", link.Server); !errors.Is(err, ErrRegistrationClosed) {
-		t.Fatalf("%v", err)
+	for _, name := range []account.Name{"bob", "carol"} {
+		if _, err := Register(t.Context(), cfg, name, link.Server); !errors.Is(err, ErrRegistrationClosed) {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if _, err := RegisterInvited(t.Context(), cfg, "bob", invite.Link{Server: closedOffice(t)().Server}); !errors.Is(err, ErrInviteUnknown) {
+		t.Fatalf("at another server: %v", err)
 	}
 	bob, err := RegisterInvited(t.Context(), cfg, "bob", link)
 	if err != nil {

@@ -95,7 +95,9 @@ func refusedForGood(err error, invited bool) bool {
 }
 
 // unfinished opens the profile of a registration that did not get through, or
-// makes a new one, which is fresh: the server has never heard of its keys.
+// makes a new one, which is fresh: the server has never heard of its keys. Keys
+// are never dropped for others here: an invite may be spent for them, at this
+// server or at another one.
 func unfinished(ctx context.Context, cfg Config, p goal) (db *localdb.DB, fresh bool, err error) {
 	db, err = localdb.Open(cfg.Home, cfg.unlock())
 	if errors.Is(err, localdb.ErrNoProfile) {
@@ -115,8 +117,8 @@ func unfinished(ctx context.Context, cfg Config, p goal) (db *localdb.DB, fresh 
 		return nil, false, errors.Join(err, db.Close())
 	case exists && row.Registered:
 		return nil, false, errors.Join(ErrProfileExists, db.Close())
-	case exists && row.ServerURL == p.server && (row.Name == p.name || p.invite != nil):
-		row.Name, row.Pin = p.name, p.pin()
+	case exists: // whatever name, server or invite it was begun with, which may be spent for these keys
+		row.Name, row.ServerURL, row.Pin = p.name, p.server, p.pin()
 		err := db.Update(ctx, func(tx *localdb.Tx) error { return tx.PutProfile(row) })
 		if err != nil {
 			return nil, false, errors.Join(err, db.Close())
