@@ -41,6 +41,12 @@ func SignHold(h Hold, recovery *SigningKey, rand io.Reader) ([]byte, error) {
 	return sig.Append(body), nil
 }
 
+// HoldAccount is the account that a hold in its wire form names, before anything
+// of it is verified.
+func HoldAccount(raw []byte) (id ID, ok bool) {
+	return id, len(raw) > holdSize && copy(id[:], raw[1:]) == len(id)
+}
+
 // OpenHold parses a hold and verifies it against the account's roster. Whether
 // its time still counts is the directory's to decide.
 //

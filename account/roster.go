@@ -50,6 +50,18 @@ func (r *Roster) Device(id DeviceID) (*Device, bool) {
 	return r.devices[i], true
 }
 
+// Removed finds a device that was on the roster and is not any more.
+func (r *Roster) Removed(id DeviceID) (*Device, bool) {
+	i := slices.IndexFunc(r.removed, func(d *Device) bool { return d.ID == id })
+	if i < 0 {
+		return nil, false
+	}
+	return r.removed[i], true
+}
+
+// RemovedDevices are the devices that were on the roster and are not any more.
+func (r *Roster) RemovedDevices() []*Device { return slices.Clone(r.removed) }
+
 func (r *Roster) index(id DeviceID) int {
 	return slices.IndexFunc(r.devices, func(d *Device) bool { return d.ID == id })
 }

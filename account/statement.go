@@ -192,3 +192,28 @@ func (s *Statement) sign(key *SigningKey, added []*SigningKey, rand io.Reader) (
 	}
 	return s, nil
 }
+
+// Account is whose statement it is: for statement 0 the id that it founds.
+func (s *Statement) Account() ID {
+	if s.seq == 0 {
+		return s.Hash()
+	}
+	return s.account
+}
+
+// Follows is the hash of the statement that this one says it comes after.
+func (s *Statement) Follows() [48]byte { return s.prev }
+
+// Signer is the device that signed the statement. ok is false for one by the
+// recovery key.
+func (s *Statement) Signer() (device DeviceID, ok bool) { return s.device, s.kind == signedByDevice }
+
+// Added are the devices that the statement adds, in order.
+func (s *Statement) Added() (added []*Device) {
+	for _, op := range s.ops {
+		if add, ok := op.(AddDevice); ok {
+			added = append(added, add.Device)
+		}
+	}
+	return added
+}

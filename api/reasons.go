@@ -11,6 +11,11 @@ const (
 	ReasonInviteExpired      = "invite_expired"
 	ReasonInviteRevoked      = "invite_revoked"
 	ReasonAccountDisabled    = "account_disabled" // by the operator
+	ReasonRosterChanged      = "roster_changed"   // the statement is not the next one any more
+	ReasonRosterFull         = "roster_full"      // too many statements for this server
+	ReasonAccountHeld        = "account_held"     // by its recovery key
+	ReasonDeviceRemoved      = "device_removed"   // from the roster of its account
+	ReasonBadHold            = "bad_hold"
 	ReasonUnknownAccount     = "unknown_account"
 	ReasonUnknownDevice      = "unknown_device"
 	ReasonNoBundle           = "no_bundle"

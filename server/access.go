@@ -18,6 +18,7 @@ import (
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // access is what every call passes before it reaches a service: size and time
@@ -43,8 +44,10 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.AuthServiceAuthenticateProcedure:  newLimiter(l.Challenges),
 			posthornv1connect.DirectoryServiceRegisterProcedure: newLimiter(l.Registrations),
 
-			posthornv1connect.PairingServicePostPairingProcedure:  newLimiter(l.Registrations),
-			posthornv1connect.PairingServiceFetchPairingProcedure: newLimiter(l.Challenges),
+			posthornv1connect.PairingServicePostPairingProcedure:    newLimiter(l.Registrations),
+			posthornv1connect.PairingServiceFetchPairingProcedure:   newLimiter(l.Challenges),
+			posthornv1connect.DirectoryServiceUpdateRosterProcedure: newLimiter(l.Registrations),
+			posthornv1connect.DirectoryServiceHoldAccountProcedure:  newLimiter(l.Registrations),
 		},
 		byAccount: map[string]*limiter{
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,
@@ -192,21 +195,26 @@ func (a *access) stream(ctx context.Context, spec connect.Spec, stream connect.S
 	box := callerOf(ctx).box
 	ctx, over := a.live.track(ctx, box)
 	defer over()
-	shut, err := a.tokens.isShut(ctx, box)
-	if err != nil {
-		return storageFailed(err)
+	if err := a.tokens.shut(ctx, box); err != nil {
+		return notIssued(err)
 	}
-	if shut {
-		return accountDisabled()
-	}
-	err = next(ctx, spec, stream)
+	err := next(ctx, spec, stream)
 	if errors.Is(context.Cause(ctx), errShutOut) {
-		return accountDisabled()
+		return a.whyShut(context.WithoutCancel(ctx), box)
 	}
 	return err
 }
 
 // admit lets the procedures of a login and of a pairing through by address, and all
+// whyShut is what a device is told whose stream was ended.
+func (a *access) whyShut(ctx context.Context, box store.Box) error {
+	if errors.Is(a.tokens.shut(ctx, box), errRemoved) {
+		return deviceRemoved()
+	}
+	return accountDisabled()
+}
+
+// admit lets what proves itself through by address, and all
 // others by token. A procedure in none of the tables is refused.
 func (a *access) admit(ctx context.Context, procedure string) (context.Context, error) {
 	now := clock.Now()

@@ -31,6 +31,8 @@ var loginProcedures = []string{
 	posthornv1connect.DirectoryServiceRegisterProcedure,
 	posthornv1connect.PairingServicePostPairingProcedure,
 	posthornv1connect.PairingServiceFetchPairingProcedure,
+	posthornv1connect.DirectoryServiceUpdateRosterProcedure,
+	posthornv1connect.DirectoryServiceHoldAccountProcedure,
 }
 
 // procedures are all calls of the schema.

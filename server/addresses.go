@@ -32,8 +32,16 @@ const (
 // its prekey bundle, so reading it for every envelope would be most of the
 // work of a send, and a round trip each where the store is another process.
 type addresses struct {
-	mu    sync.Mutex
-	known map[deviceName]mailboxAddress
+	mu      sync.Mutex
+	known   map[deviceName]mailboxAddress
+	numbers map[account.ID]rosterNumber
+}
+
+// rosterNumber is the number of an account's newest statement. Another node may
+// have stored a later one up to tokenTrust ago.
+type rosterNumber struct {
+	seq    uint64
+	readAt time.Time
 }
 
 // deviceName is an account id followed by a device id.
@@ -77,4 +85,37 @@ func (d *directory) address(ctx context.Context, id account.ID, device account.D
 		d.addresses.note(name, found)
 	}
 	return found, nil
+}
+
+// forget drops what is remembered of an account whose roster has changed.
+func (a *addresses) forget(id account.ID, removed []*account.Device) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.numbers, id)
+	for _, device := range removed {
+		delete(a.known, newDeviceName(id, device.ID))
+	}
+}
+
+// newest is the number of an account's newest statement; store.ErrNotFound.
+func (d *directory) newest(ctx context.Context, id account.ID, now time.Time) (uint64, error) {
+	a := &d.addresses
+	a.mu.Lock()
+	found, ok := a.numbers[id]
+	a.mu.Unlock()
+	if ok && now.Sub(found.readAt).Abs() < tokenTrust {
+		return found.seq, nil
+	}
+	record, _, err := d.account(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	found = rosterNumber{uint64(len(record.statements) - 1), now}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.numbers) >= maxAddresses {
+		clear(a.numbers)
+	}
+	a.numbers[id] = found
+	return found.seq, nil
 }

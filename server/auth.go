@@ -49,13 +49,16 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 	if err != nil {
 		return nil, err
 	}
-	key, record, err := s.keyOf(ctx, p)
+	key, record, removed, err := s.keyOf(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	proven, err := s.proves(ctx, p, key, now)
 	if err != nil {
 		return nil, storageFailed(err)
+	}
+	if proven && removed {
+		return nil, deviceRemoved()
 	}
 	if !proven || record == nil {
 		return nil, badProof()
@@ -72,23 +75,27 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 
 // keyOf finds the keys that must have signed. For a device that is not there
 // it returns the decoy and no record. Account and device are asked for in any
-// case, so that both answers cost the store the same.
-func (s *authService) keyOf(ctx context.Context, p proof) (*account.VerifyingKey, *deviceRecord, error) {
+// case, so that both answers cost the store the same. A device that its account
+// has removed may prove who it is, and is told so.
+func (s *authService) keyOf(ctx context.Context, p proof) (key *account.VerifyingKey, r *deviceRecord, removed bool, err error) {
 	roster, rosterErr := s.directory.roster(ctx, p.account)
 	record, _, err := s.directory.device(ctx, p.account, p.device)
 	for _, failed := range []error{rosterErr, err} {
 		if failed != nil && !errors.Is(failed, store.ErrNotFound) {
-			return nil, nil, storageFailed(failed)
+			return nil, nil, false, storageFailed(failed)
 		}
 	}
-	if rosterErr != nil || err != nil {
-		return s.decoy, nil, nil
+	if rosterErr != nil {
+		return s.decoy, nil, false, nil
+	}
+	if device, gone := roster.Removed(p.device); gone {
+		return device.Key, nil, true, nil
 	}
 	device, ok := roster.Device(p.device)
-	if !ok {
-		return s.decoy, nil, nil
+	if !ok || err != nil {
+		return s.decoy, nil, false, nil
 	}
-	return device.Key, &record, nil
+	return device.Key, &record, false, nil
 }
 
 // seen keeps the time of the last login to the day: enough to know who is

@@ -33,6 +33,8 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "DirectoryService/GetAccount":       byName(other.name),
 		s + "DirectoryService/PublishBundle":    &posthornv1.PublishBundleRequest{Bundle: who.bundle(time.Now().Add(time.Second), 24*time.Hour)},
 		s + "DirectoryService/FetchBundle":      &posthornv1.FetchBundleRequest{AccountId: other.party.Account[:], DeviceId: other.party.Device.ID[:]},
+		s + "DirectoryService/UpdateRoster":     who.linking(who.sibling()),
+		s + "DirectoryService/HoldAccount":      &posthornv1.HoldAccountRequest{Hold: make([]byte, 73+3373)},
 		s + "MailboxService/Send":               &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}},
 		s + "MailboxService/Receive":            &posthornv1.ReceiveRequest{},
 		s + "MailboxService/Ack":                &posthornv1.AckRequest{Seq: 1},

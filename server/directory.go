@@ -21,6 +21,7 @@ type directoryService struct {
 	auth    *authService
 	open    bool
 	mailbox store.Limits
+	expel   func(context.Context, caller) error // shuts a device out that its account has removed
 }
 
 // Register binds a free name to a new account and opens its first mailbox. The

@@ -36,7 +36,7 @@ func (s *directoryService) enrol(ctx context.Context, a applicant, now time.Time
 	if err := s.claimAccount(ctx, a); err != nil {
 		return store.Box{}, err
 	}
-	box, err := s.openMailbox(ctx, a, now)
+	box, err := s.openMailbox(ctx, a.Party, a.bundle, now)
 	if err != nil {
 		return store.Box{}, err
 	}
@@ -101,7 +101,7 @@ func (s *directoryService) claimAccount(ctx context.Context, a applicant) error 
 			if err == nil && holder == a.Account {
 				return accountExists()
 			}
-			record.statements = present.statements
+			record.statements, record.heldUntil = present.statements, present.heldUntil
 		} else if errors.Is(err, errDeleted) {
 			return accountDisabled()
 		} else if !errors.Is(err, store.ErrNotFound) {
@@ -134,10 +134,10 @@ func (s *directoryService) bindName(ctx context.Context, a applicant) error {
 
 // openMailbox gives a device its box and publishes its first bundle. A repeated
 // registration finds the box of the first attempt.
-func (s *directoryService) openMailbox(ctx context.Context, a applicant, now time.Time) (store.Box, error) {
+func (s *directoryService) openMailbox(ctx context.Context, a account.Party, bundle *account.Bundle, now time.Time) (store.Box, error) {
 	present, _, err := s.device(ctx, a.Account, a.Device.ID)
 	if err == nil {
-		err := s.replaceBundle(ctx, a.Account, a.Device.ID, a.bundle)
+		err := s.replaceBundle(ctx, a.Account, a.Device.ID, bundle)
 		if errors.Is(err, errOlder) {
 			err = nil // a later bundle is there already, which is as good
 		}
@@ -149,7 +149,7 @@ func (s *directoryService) openMailbox(ctx context.Context, a applicant, now tim
 	if !errors.Is(err, store.ErrNotFound) {
 		return store.Box{}, storageFailed(err)
 	}
-	r := deviceRecord{bundle: a.bundle.Marshal(), lastSeen: dayOf(now)}
+	r := deviceRecord{bundle: bundle.Marshal(), lastSeen: dayOf(now)}
 	_, _ = rand.Read(r.box[:])
 	if err := s.store.Create(ctx, r.box, s.mailbox); err != nil {
 		return store.Box{}, storageFailed(err)
@@ -159,7 +159,7 @@ func (s *directoryService) openMailbox(ctx context.Context, a applicant, now tim
 		if err := s.store.Drop(ctx, r.box); err != nil {
 			return store.Box{}, storageFailed(err)
 		}
-		return s.openMailbox(ctx, a, now)
+		return s.openMailbox(ctx, a, bundle, now)
 	}
 	return r.box, stored(err)
 }

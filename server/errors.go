@@ -18,6 +18,9 @@ var (
 	ErrTaken = errors.New("server: already bound")
 	// ErrClosed: registration is not open.
 	ErrClosed = errors.New("server: registration is closed")
+	// ErrRoster: a change of an account's devices that cannot be made, or a
+	// device that was removed.
+	ErrRoster = errors.New("server: roster change refused")
 	// ErrLimited: the caller's rate limit.
 	ErrLimited = errors.New("server: rate limit")
 	// ErrAttachment: an upload or a fetch that the rules for attachments refuse.

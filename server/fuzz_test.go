@@ -63,6 +63,8 @@ func seedHandlers(f *testing.F) {
 	for _, m := range []proto.Message{
 		&posthornv1.AuthenticateRequest{Proof: proof},
 		&posthornv1.RegisterRequest{Name: "alice", Statement: make([]byte, 100), Bundle: make([]byte, account.BundleSize), Proof: proof},
+		&posthornv1.UpdateRosterRequest{Statement: make([]byte, 100), Bundles: [][]byte{make([]byte, account.BundleSize)}},
+		&posthornv1.HoldAccountRequest{Hold: append([]byte{1}, make([]byte, 72+3373)...)},
 		byName("alice"), byID(make([]byte, 48)),
 		&posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{{Id: make([]byte, 16), AccountId: make([]byte, 48), DeviceId: make([]byte, 32), Payload: []byte("x")}}},
 		&posthornv1.AckRequest{Seq: 1 << 63},
@@ -99,6 +101,7 @@ func drawRecords(s *decodertest.Source) (accountRecord, deviceRecord) {
 	for range s.Below(5) {
 		a.statements = append(a.statements, s.Bytes(300))
 	}
+	a.heldUntil = s.U64()
 	d := deviceRecord{lastSeen: s.U64(), bundle: s.Bytes(account.BundleSize)}
 	s.Fill(d.box[:])
 	return a, d
@@ -109,6 +112,7 @@ func drawLogins(s *decodertest.Source) (r loginRecord) {
 	s.Fill(r.who.account[:])
 	s.Fill(r.who.device[:])
 	r.closed = s.Bool()
+	r.removed = r.closed && s.Bool()
 	for range s.Below(maxTokens) {
 		t := timedHash{ends: s.U64()}
 		s.Fill(t.hash[:])
@@ -125,7 +129,9 @@ func drawLogins(s *decodertest.Source) (r loginRecord) {
 // FuzzRecords: a directory record that can be read is written back as it was,
 // and the other way round.
 func FuzzRecords(f *testing.F) {
-	decodertest.Seed(f, "account", accountRecord{"alice", [][]byte{{1, 2}, {}}}.marshal())
+	decodertest.Seed(f, "account", accountRecord{name: "alice", statements: [][]byte{{1, 2}, {}}}.marshal())
+	decodertest.Seed(f, "account-held", accountRecord{name: "alice", statements: [][]byte{{1}}, heldUntil: 7}.marshal())
+	decodertest.Seed(f, "logins-removed", loginRecord{closed: true, removed: true}.marshal())
 	decodertest.Seed(f, "device", deviceRecord{box: store.Box{1}, lastSeen: 5, bundle: []byte{1}}.marshal())
 	decodertest.Seed(f, "logins", loginRecord{who: caller{account: account.ID{1}}, tokens: []timedHash{{ends: 7}}, spent: []timedID{{ends: 8}}}.marshal())
 	decodertest.Seed(f, "logins-closed", loginRecord{closed: true}.marshal())

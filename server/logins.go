@@ -14,7 +14,7 @@ import (
 
 // The store has one record of logins for each mailbox, which every node reads:
 //
-//	login/BOX    account[48] ‖ device[32] ‖ u8 closed ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge
+//	login/BOX    account[48] ‖ device[32] ‖ u8 (1: closed, 2: removed) ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge
 //	token        u64 ends (ms) ‖ SHA-256 of the token's text
 //	challenge    u64 ends (ms) ‖ the first 16 bytes of a spent challenge
 //
@@ -42,10 +42,11 @@ const (
 
 // loginRecord is what the store has of one device's logins.
 type loginRecord struct {
-	who    caller // its box is the key of the record
-	closed bool   // the operator has shut the device out
-	tokens []timedHash
-	spent  []timedID
+	who     caller // its box is the key of the record
+	closed  bool   // the device is shut out: by the operator, or
+	removed bool   // because its account has removed it, for good
+	tokens  []timedHash
+	spent   []timedID
 }
 
 // timedHash is a token's hash with its end, timedID a spent challenge.
@@ -62,9 +63,12 @@ type (
 
 func (r loginRecord) marshal() []byte {
 	b := append(append([]byte(nil), r.who.account[:]...), r.who.device[:]...)
-	if r.closed {
+	switch {
+	case r.removed:
+		b = append(b, 2)
+	case r.closed:
 		b = append(b, 1)
-	} else {
+	default:
 		b = append(b, 0)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.tokens)))
@@ -83,7 +87,7 @@ func parseLoginRecord(b []byte) (r loginRecord, err error) {
 	reader.Copy(r.who.account[:])
 	reader.Copy(r.who.device[:])
 	closed := reader.U8()
-	r.closed = closed == 1
+	r.closed, r.removed = closed > 0, closed == 2
 	for n := reader.U16(); n > 0 && !reader.Failed(); n-- {
 		t := timedHash{ends: reader.U64()}
 		reader.Copy(t.hash[:])
@@ -94,7 +98,7 @@ func parseLoginRecord(b []byte) (r loginRecord, err error) {
 		reader.Copy(s.id[:])
 		r.spent = append(r.spent, s)
 	}
-	if !reader.Done() || closed > 1 {
+	if !reader.Done() || closed > 2 {
 		return loginRecord{}, errRecord
 	}
 	return r, nil
@@ -113,11 +117,16 @@ var (
 	errTooManyLogins = errors.New("server: too many logins of one device")
 	// errClosed: the operator has shut the device out.
 	errClosed = errors.New("server: device shut out")
+	// errRemoved: the device is not on its account's roster any more.
+	errRemoved = errors.New("server: device removed")
 )
 
 // admit spends a challenge and adds a token. errSpent, errTooManyLogins,
-// errClosed.
+// errClosed, errRemoved.
 func (r *loginRecord) admit(challenge []byte, token timedHash, now time.Time) error {
+	if r.removed {
+		return errRemoved
+	}
 	if r.closed {
 		return errClosed
 	}

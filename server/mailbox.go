@@ -42,11 +42,19 @@ func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendReque
 	if len(asked) > api.MaxEnvelopes {
 		return nil, badRequest(reject.New("V-86", ErrRequest, "envelopes"), "a request carries at most 64 envelopes; none was stored")
 	}
+	stale, err := s.directory.stale(ctx, request.GetClaims(), now)
+	if err != nil {
+		return nil, err
+	}
 	answer := &posthornv1.SendResponse{Statuses: make([]posthornv1.SendStatus, len(asked))}
 	var envelopes []store.Envelope
 	var places []int // of each envelope in the answer
 	size := 0
 	for i, e := range asked {
+		if stale[string(e.GetAccountId())] {
+			answer.Statuses[i] = posthornv1.SendStatus_SEND_STATUS_STALE_ROSTER
+			continue
+		}
 		envelope, status, err := s.address(ctx, who, e, now)
 		if err != nil {
 			return nil, err

@@ -17,11 +17,11 @@ import (
 // space:
 //
 //	name/NAME                 account id (48)
-//	account/ACCOUNT           v16(name) ‖ u16 count ‖ count × v32(statement)
+//	account/ACCOUNT           v16(name) ‖ u16 count ‖ count × v32(statement) [ ‖ u64 held until (ms) ]
 //	device/ACCOUNT/DEVICE     box[16] ‖ u64 last seen (ms) ‖ v32(bundle)
 //
 // An account that was deleted has no statements, and its devices' records are
-// empty. A name belongs to an account when both records name each other. enrol.go says
+// empty, as are those of devices that were removed from the roster. A name belongs to an account when both records name each other. enrol.go says
 // in which order they are written.
 
 func nameKey(name account.Name) string { return "name/" + string(name) }
@@ -36,6 +36,7 @@ func deviceKey(id account.ID, device account.DeviceID) string {
 type accountRecord struct {
 	name       account.Name
 	statements [][]byte
+	heldUntil  uint64 // ms; 0: never held
 }
 
 func (r accountRecord) marshal() []byte {
@@ -43,6 +44,9 @@ func (r accountRecord) marshal() []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.statements)))
 	for _, s := range r.statements {
 		b = codec.AppendV32(b, s)
+	}
+	if r.heldUntil > 0 {
+		b = binary.BigEndian.AppendUint64(b, r.heldUntil)
 	}
 	return b
 }
@@ -52,6 +56,11 @@ func parseAccountRecord(b []byte) (r accountRecord, err error) {
 	r.name = account.Name(reader.V16(64))
 	for n := reader.U16(); n > 0 && !reader.Failed(); n-- {
 		r.statements = append(r.statements, reader.V32(account.MaxStatement))
+	}
+	if reader.Len() > 0 {
+		if r.heldUntil = reader.U64(); r.heldUntil == 0 {
+			return r, errRecord
+		}
 	}
 	if !reader.Done() {
 		return r, errRecord
@@ -107,7 +116,7 @@ const maxCachedRosters = 4096
 func newDirectory(s store.Store) *directory {
 	return &directory{
 		store: s, rosters: map[account.ID]cachedRoster{},
-		addresses: addresses{known: map[deviceName]mailboxAddress{}},
+		addresses: addresses{known: map[deviceName]mailboxAddress{}, numbers: map[account.ID]rosterNumber{}},
 	}
 }
 

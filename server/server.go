@@ -108,7 +108,7 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 	rpc := connect.NewServer(srv.access.intercept)
 	posthornv1connect.RegisterAuthServiceHandler(rpc, srv.auth)
 	posthornv1connect.RegisterDirectoryServiceHandler(rpc, &directoryService{
-		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox,
+		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox, expel: srv.expel,
 	})
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
 		directory: dir, store: srv.store, hub: srv.cluster.hub, cluster: srv.cluster, numbers: &numbering{store: srv.store}, repairs: rate.NewLimiter(repairsPerSecond, repairsPerSecond/10),

@@ -194,13 +194,21 @@ func (t *tokens) remember(hash [32]byte, g grant, asked uint64, now time.Time) {
 	t.known[hash] = g
 }
 
-// isShut reports whether the record says that a device is shut out.
-func (t *tokens) isShut(ctx context.Context, box store.Box) (bool, error) {
+// shut is errRemoved or errClosed where the record says that a device is shut
+// out, else nil or the store's error.
+func (t *tokens) shut(ctx context.Context, box store.Box) error {
 	r, _, err := readLogins(ctx, t.store, box)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case r.removed:
+		return errRemoved
+	case r.closed:
+		return errClosed
 	}
-	return r.closed, err
+	return nil
 }
 
 // notIssued turns an error of issue into the refusal of a call.
@@ -210,6 +218,8 @@ func notIssued(err error) error {
 		return badProof()
 	case errors.Is(err, errClosed):
 		return accountDisabled()
+	case errors.Is(err, errRemoved):
+		return deviceRemoved()
 	case errors.Is(err, errTooManyLogins):
 		return refusal{
 			code: connect.CodeResourceExhausted, reason: api.ReasonRateLimited, text: "this device logs in too often; it was not logged in",

@@ -147,17 +147,54 @@ func (srv *Server) Disable(ctx context.Context, name account.Name) error {
 	if err != nil {
 		return err
 	}
-	return srv.auth.directory.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
-		return srv.shutOut(ctx, caller{id, device, r.box})
+	return srv.auth.directory.settled(ctx, id, func() error {
+		return srv.auth.directory.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
+			return srv.shutOut(ctx, caller{id, device, r.box})
+		})
 	})
+}
+
+// settled calls f until the account's roster did not change meanwhile, so that
+// no device that was being added escapes what f does.
+func (d *directory) settled(ctx context.Context, id account.ID, f func() error) error {
+	for {
+		_, before, err := d.account(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return err
+		}
+		_, after, err := d.account(ctx, id)
+		if err != nil || before == after {
+			return err
+		}
+	}
 }
 
 // shutOut keeps a device from logging in and ends what it has open. The record
 // decides, at every node: where it cannot be written nothing else is done. What
 // is remembered of it goes in any case, for after an error it may be written.
 func (srv *Server) shutOut(ctx context.Context, who caller) error {
+	return srv.shut(ctx, who, false)
+}
+
+// expel is shutOut of a device that its account has removed, with its mailbox
+// and everything that waits there. Doing it again finishes what was
+// interrupted.
+func (srv *Server) expel(ctx context.Context, who caller) error {
+	if err := srv.shut(ctx, who, true); err != nil {
+		return err
+	}
+	if err := srv.store.Drop(ctx, who.box); err != nil && !errors.Is(err, store.ErrNoBox) {
+		return err
+	}
+	return srv.auth.directory.entomb(ctx, deviceKey(who.account, who.device), nil)
+}
+
+func (srv *Server) shut(ctx context.Context, who caller, removed bool) error {
 	err := changeLogins(ctx, srv.store, srv.store.CAS, who, func(r *loginRecord) error {
-		r.closed, r.tokens = true, nil
+		r.closed, r.removed, r.tokens = true, r.removed || removed, nil
 		return nil
 	})
 	srv.auth.tokens.askAgain(who.box)
@@ -199,22 +236,41 @@ func (srv *Server) Delete(ctx context.Context, name account.Name) error {
 	case err != nil:
 		return err
 	}
-	err = d.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
-		if err := srv.shutOut(ctx, caller{id, device, r.box}); err != nil {
+	return srv.remove(ctx, id, name)
+}
+
+// remove deletes the devices of an account, its files, and then its roster; again
+// if a device was added meanwhile.
+func (srv *Server) remove(ctx context.Context, id account.ID, name account.Name) error {
+	d := srv.auth.directory
+	for {
+		_, version, err := d.account(ctx, id)
+		if errors.Is(err, errDeleted) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if err := srv.store.Drop(ctx, r.box); err != nil && !errors.Is(err, store.ErrNoBox) {
+		err = d.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
+			if err := srv.shutOut(ctx, caller{id, device, r.box}); err != nil {
+				return err
+			}
+			if err := srv.store.Drop(ctx, r.box); err != nil && !errors.Is(err, store.ErrNoBox) {
+				return err
+			}
+			return d.entomb(ctx, deviceKey(id, device), nil)
+		})
+		if err != nil && !errors.Is(err, errDeleted) {
 			return err
 		}
-		return d.entomb(ctx, deviceKey(id, device), nil)
-	})
-	if err != nil && !errors.Is(err, errDeleted) {
-		return err
+		if err := srv.files.forgetAll(ctx, id); err != nil {
+			return err
+		}
+		_, err = d.store.CAS(ctx, accountKey(id), version, accountRecord{name: name}.marshal())
+		if !errors.Is(err, store.ErrVersion) {
+			return err
+		}
 	}
-	if err := srv.files.forgetAll(ctx, id); err != nil {
-		return err
-	}
-	return d.entomb(ctx, accountKey(id), accountRecord{name: name}.marshal())
 }
 
 // entomb puts a marker in the place of a record.

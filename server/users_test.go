@@ -56,7 +56,7 @@ func TestUsersAreListedInPages(t *testing.T) {
 	// Accounts whose registration was never finished fill pages and are not listed.
 	for i := range usersPage + 5 {
 		id := account.ID{byte(i), byte(i >> 8)}
-		if _, err := o.store.CAS(t.Context(), accountKey(id), 0, accountRecord{"alice", [][]byte{alice.statement}}.marshal()); err != nil {
+		if _, err := o.store.CAS(t.Context(), accountKey(id), 0, accountRecord{name: "alice", statements: [][]byte{alice.statement}}.marshal()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,6 +35,7 @@ const (
 	SendStatus_SEND_STATUS_UNKNOWN_DEVICE SendStatus = 2 // no such account or device
 	SendStatus_SEND_STATUS_MAILBOX_FULL   SendStatus = 3 // or the sender's share of it is used up
 	SendStatus_SEND_STATUS_GONE           SendStatus = 4 // the device has not been seen for the retention time
+	SendStatus_SEND_STATUS_STALE_ROSTER   SendStatus = 5 // the account has newer statements than the claim says; nothing for it was stored
 )
 
 // Enum value maps for SendStatus.
@@ -45,6 +46,7 @@ var (
 		2: "SEND_STATUS_UNKNOWN_DEVICE",
 		3: "SEND_STATUS_MAILBOX_FULL",
 		4: "SEND_STATUS_GONE",
+		5: "SEND_STATUS_STALE_ROSTER",
 	}
 	SendStatus_value = map[string]int32{
 		"SEND_STATUS_UNSPECIFIED":    0,
@@ -52,6 +54,7 @@ var (
 		"SEND_STATUS_UNKNOWN_DEVICE": 2,
 		"SEND_STATUS_MAILBOX_FULL":   3,
 		"SEND_STATUS_GONE":           4,
+		"SEND_STATUS_STALE_ROSTER":   5,
 	}
 )
 
@@ -875,6 +878,235 @@ func (x *FetchBundleResponse) GetPadding() []byte {
 	return nil
 }
 
+type UpdateRosterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statement     []byte                 `protobuf:"bytes,1,opt,name=statement,proto3" json:"statement,omitempty"` // the one after the newest
+	Bundles       [][]byte               `protobuf:"bytes,2,rep,name=bundles,proto3" json:"bundles,omitempty"`     // one for each added device, in their order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRosterRequest) Reset() {
+	*x = UpdateRosterRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRosterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRosterRequest) ProtoMessage() {}
+
+func (x *UpdateRosterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRosterRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRosterRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UpdateRosterRequest) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+func (x *UpdateRosterRequest) GetBundles() [][]byte {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+type UpdateRosterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRosterResponse) Reset() {
+	*x = UpdateRosterResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRosterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRosterResponse) ProtoMessage() {}
+
+func (x *UpdateRosterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRosterResponse.ProtoReflect.Descriptor instead.
+func (*UpdateRosterResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
+}
+
+type HoldAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hold          []byte                 `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"` // 73 bytes and both signatures of the recovery key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldAccountRequest) Reset() {
+	*x = HoldAccountRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldAccountRequest) ProtoMessage() {}
+
+func (x *HoldAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldAccountRequest.ProtoReflect.Descriptor instead.
+func (*HoldAccountRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *HoldAccountRequest) GetHold() []byte {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+type HoldAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Until         uint64                 `protobuf:"varint,1,opt,name=until,proto3" json:"until,omitempty"` // no device changes the roster before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldAccountResponse) Reset() {
+	*x = HoldAccountResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldAccountResponse) ProtoMessage() {}
+
+func (x *HoldAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldAccountResponse.ProtoReflect.Descriptor instead.
+func (*HoldAccountResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *HoldAccountResponse) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// RosterClaim is how far a sender knows an account's roster.
+type RosterClaim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccountId     []byte                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // 48 bytes
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`                             // of the newest statement that it has verified
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RosterClaim) Reset() {
+	*x = RosterClaim{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RosterClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RosterClaim) ProtoMessage() {}
+
+func (x *RosterClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RosterClaim.ProtoReflect.Descriptor instead.
+func (*RosterClaim) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RosterClaim) GetAccountId() []byte {
+	if x != nil {
+		return x.AccountId
+	}
+	return nil
+}
+
+func (x *RosterClaim) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 // Envelope is one sealed message for one device.
 type Envelope struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -888,7 +1120,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1132,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1145,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Envelope) GetId() []byte {
@@ -947,13 +1179,14 @@ func (x *Envelope) GetPayload() []byte {
 type SendRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Envelopes     []*Envelope            `protobuf:"bytes,1,rep,name=envelopes,proto3" json:"envelopes,omitempty"` // at most 64
+	Claims        []*RosterClaim         `protobuf:"bytes,2,rep,name=claims,proto3" json:"claims,omitempty"`       // at most 64; about accounts that envelopes are for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1198,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,12 +1211,19 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SendRequest) GetEnvelopes() []*Envelope {
 	if x != nil {
 		return x.Envelopes
+	}
+	return nil
+}
+
+func (x *SendRequest) GetClaims() []*RosterClaim {
+	if x != nil {
+		return x.Claims
 	}
 	return nil
 }
@@ -997,7 +1237,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1249,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1262,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SendResponse) GetStatuses() []SendStatus {
@@ -1040,7 +1280,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1292,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1305,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1083,7 +1323,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1335,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1348,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1164,7 +1404,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1416,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1429,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1223,7 +1463,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1475,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1488,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1273,7 +1513,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1525,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1538,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
 }
 
 type StartUploadRequest struct {
@@ -1311,7 +1551,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1563,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1576,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -1364,7 +1604,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1616,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1629,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -1424,7 +1664,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1676,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1689,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -1482,7 +1722,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1734,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1747,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -1527,7 +1767,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1779,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1792,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -1577,7 +1817,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1829,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1842,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
 }
 
 type FetchAttachmentRequest struct {
@@ -1616,7 +1856,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1868,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1881,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -1675,7 +1915,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1927,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1940,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -1726,7 +1966,7 @@ type GetHeadRequest struct {
 
 func (x *GetHeadRequest) Reset() {
 	*x = GetHeadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1978,7 @@ func (x *GetHeadRequest) String() string {
 func (*GetHeadRequest) ProtoMessage() {}
 
 func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1991,7 @@ func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetHeadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetHeadRequest) GetKnownSize() uint64 {
@@ -1774,7 +2014,7 @@ type GetHeadResponse struct {
 
 func (x *GetHeadResponse) Reset() {
 	*x = GetHeadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +2026,7 @@ func (x *GetHeadResponse) String() string {
 func (*GetHeadResponse) ProtoMessage() {}
 
 func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +2039,7 @@ func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
 func (*GetHeadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetHeadResponse) GetCheckpoint() []byte {
@@ -1847,7 +2087,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2099,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2112,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -1898,7 +2138,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2150,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2163,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -1942,7 +2182,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2194,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2207,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -1988,7 +2228,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2240,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2253,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2040,7 +2280,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2292,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2305,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2091,7 +2331,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2343,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2356,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2138,7 +2378,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2390,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2403,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -2196,7 +2436,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2448,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2461,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -2242,7 +2482,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2494,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2507,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -2299,7 +2539,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2551,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2564,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
 }
 
 type FetchPairingRequest struct {
@@ -2337,7 +2577,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2589,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2602,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -2388,7 +2628,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2640,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2653,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -2436,7 +2676,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2688,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2701,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -2554,15 +2794,28 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\tdevice_id\x18\x02 \x01(\fR\bdeviceId\"G\n" +
 	"\x13FetchBundleResponse\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\fR\x06bundle\x12\x18\n" +
-	"\apadding\x18\x02 \x01(\fR\apadding\"p\n" +
+	"\apadding\x18\x02 \x01(\fR\apadding\"M\n" +
+	"\x13UpdateRosterRequest\x12\x1c\n" +
+	"\tstatement\x18\x01 \x01(\fR\tstatement\x12\x18\n" +
+	"\abundles\x18\x02 \x03(\fR\abundles\"\x16\n" +
+	"\x14UpdateRosterResponse\"(\n" +
+	"\x12HoldAccountRequest\x12\x12\n" +
+	"\x04hold\x18\x01 \x01(\fR\x04hold\"+\n" +
+	"\x13HoldAccountResponse\x12\x14\n" +
+	"\x05until\x18\x01 \x01(\x04R\x05until\">\n" +
+	"\vRosterClaim\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\fR\taccountId\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"p\n" +
 	"\bEnvelope\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\fR\taccountId\x12\x1b\n" +
 	"\tdevice_id\x18\x03 \x01(\fR\bdeviceId\x12\x18\n" +
-	"\apayload\x18\x04 \x01(\fR\apayload\"B\n" +
+	"\apayload\x18\x04 \x01(\fR\apayload\"t\n" +
 	"\vSendRequest\x123\n" +
-	"\tenvelopes\x18\x01 \x03(\v2\x15.posthorn.v1.EnvelopeR\tenvelopes\"C\n" +
+	"\tenvelopes\x18\x01 \x03(\v2\x15.posthorn.v1.EnvelopeR\tenvelopes\x120\n" +
+	"\x06claims\x18\x02 \x03(\v2\x18.posthorn.v1.RosterClaimR\x06claims\"C\n" +
 	"\fSendResponse\x123\n" +
 	"\bstatuses\x18\x01 \x03(\x0e2\x17.posthorn.v1.SendStatusR\bstatuses\"\x10\n" +
 	"\x0eReceiveRequest\"\xb3\x01\n" +
@@ -2658,23 +2911,26 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x12\x18\n" +
-	"\apadding\x18\x04 \x01(\fR\apadding*\x97\x01\n" +
+	"\apadding\x18\x04 \x01(\fR\apadding*\xb5\x01\n" +
 	"\n" +
 	"SendStatus\x12\x1b\n" +
 	"\x17SEND_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SEND_STATUS_ACCEPTED\x10\x01\x12\x1e\n" +
 	"\x1aSEND_STATUS_UNKNOWN_DEVICE\x10\x02\x12\x1c\n" +
 	"\x18SEND_STATUS_MAILBOX_FULL\x10\x03\x12\x14\n" +
-	"\x10SEND_STATUS_GONE\x10\x042\xb7\x01\n" +
+	"\x10SEND_STATUS_GONE\x10\x04\x12\x1c\n" +
+	"\x18SEND_STATUS_STALE_ROSTER\x10\x052\xb7\x01\n" +
 	"\vAuthService\x12S\n" +
 	"\fGetChallenge\x12 .posthorn.v1.GetChallengeRequest\x1a!.posthorn.v1.GetChallengeResponse\x12S\n" +
-	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xd4\x02\n" +
+	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xfb\x03\n" +
 	"\x10DirectoryService\x12G\n" +
 	"\bRegister\x12\x1c.posthorn.v1.RegisterRequest\x1a\x1d.posthorn.v1.RegisterResponse\x12M\n" +
 	"\n" +
 	"GetAccount\x12\x1e.posthorn.v1.GetAccountRequest\x1a\x1f.posthorn.v1.GetAccountResponse\x12V\n" +
 	"\rPublishBundle\x12!.posthorn.v1.PublishBundleRequest\x1a\".posthorn.v1.PublishBundleResponse\x12P\n" +
-	"\vFetchBundle\x12\x1f.posthorn.v1.FetchBundleRequest\x1a .posthorn.v1.FetchBundleResponse2\xcf\x01\n" +
+	"\vFetchBundle\x12\x1f.posthorn.v1.FetchBundleRequest\x1a .posthorn.v1.FetchBundleResponse\x12S\n" +
+	"\fUpdateRoster\x12 .posthorn.v1.UpdateRosterRequest\x1a!.posthorn.v1.UpdateRosterResponse\x12P\n" +
+	"\vHoldAccount\x12\x1f.posthorn.v1.HoldAccountRequest\x1a .posthorn.v1.HoldAccountResponse2\xcf\x01\n" +
 	"\x0eMailboxService\x12;\n" +
 	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12F\n" +
 	"\aReceive\x12\x1b.posthorn.v1.ReceiveRequest\x1a\x1c.posthorn.v1.ReceiveResponse0\x01\x128\n" +
@@ -2709,7 +2965,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -2726,90 +2982,100 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*PublishBundleResponse)(nil),   // 12: posthorn.v1.PublishBundleResponse
 	(*FetchBundleRequest)(nil),      // 13: posthorn.v1.FetchBundleRequest
 	(*FetchBundleResponse)(nil),     // 14: posthorn.v1.FetchBundleResponse
-	(*Envelope)(nil),                // 15: posthorn.v1.Envelope
-	(*SendRequest)(nil),             // 16: posthorn.v1.SendRequest
-	(*SendResponse)(nil),            // 17: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),          // 18: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 19: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 20: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 21: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 22: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 23: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 24: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 25: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 26: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 27: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 28: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 29: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 30: posthorn.v1.FetchAttachmentResponse
-	(*GetHeadRequest)(nil),          // 31: posthorn.v1.GetHeadRequest
-	(*GetHeadResponse)(nil),         // 32: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 33: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 34: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 35: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 36: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 37: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 38: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 39: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 40: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 41: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 42: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 43: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 44: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 45: posthorn.v1.ErrorDetail
+	(*UpdateRosterRequest)(nil),     // 15: posthorn.v1.UpdateRosterRequest
+	(*UpdateRosterResponse)(nil),    // 16: posthorn.v1.UpdateRosterResponse
+	(*HoldAccountRequest)(nil),      // 17: posthorn.v1.HoldAccountRequest
+	(*HoldAccountResponse)(nil),     // 18: posthorn.v1.HoldAccountResponse
+	(*RosterClaim)(nil),             // 19: posthorn.v1.RosterClaim
+	(*Envelope)(nil),                // 20: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 21: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 22: posthorn.v1.SendResponse
+	(*ReceiveRequest)(nil),          // 23: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 24: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 25: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 26: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 27: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 28: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 29: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 30: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 31: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 32: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 33: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 34: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 35: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 36: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 37: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 38: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 39: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 40: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 41: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 42: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 43: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 44: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 45: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 46: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 47: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 48: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 49: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 50: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
 	3,  // 1: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
 	9,  // 2: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
-	15, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	0,  // 4: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	19, // 5: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	36, // 6: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	39, // 7: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 8: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 9: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	6,  // 10: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	8,  // 11: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	11, // 12: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	13, // 13: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	16, // 14: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	18, // 15: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	21, // 16: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	23, // 17: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	25, // 18: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	27, // 19: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	29, // 20: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	31, // 21: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	33, // 22: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	35, // 23: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	38, // 24: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	41, // 25: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	43, // 26: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 27: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 28: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 29: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	10, // 30: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	12, // 31: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	14, // 32: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 33: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	20, // 34: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	22, // 35: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	24, // 36: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	26, // 37: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	28, // 38: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	30, // 39: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	32, // 40: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	34, // 41: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	37, // 42: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	40, // 43: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	42, // 44: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	44, // 45: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	27, // [27:46] is the sub-list for method output_type
-	8,  // [8:27] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	20, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	19, // 4: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
+	0,  // 5: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
+	24, // 6: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	41, // 7: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	44, // 8: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 9: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 10: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	6,  // 11: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	8,  // 12: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	11, // 13: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	13, // 14: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	15, // 15: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	17, // 16: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	21, // 17: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	23, // 18: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	26, // 19: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	28, // 20: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	30, // 21: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	32, // 22: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	34, // 23: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	36, // 24: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	38, // 25: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	40, // 26: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	43, // 27: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	46, // 28: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	48, // 29: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 30: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	5,  // 31: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	7,  // 32: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	10, // 33: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	12, // 34: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	14, // 35: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	16, // 36: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	18, // 37: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	22, // 38: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	25, // 39: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	27, // 40: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	29, // 41: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	31, // 42: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	33, // 43: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	35, // 44: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	37, // 45: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	39, // 46: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	42, // 47: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	45, // 48: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	47, // 49: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	49, // 50: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	30, // [30:51] is the sub-list for method output_type
+	9,  // [9:30] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
@@ -2828,7 +3094,7 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   45,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

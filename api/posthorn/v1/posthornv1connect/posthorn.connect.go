@@ -55,6 +55,12 @@ const (
 	// DirectoryServiceFetchBundleProcedure is the procedure name of the DirectoryService's FetchBundle
 	// RPC.
 	DirectoryServiceFetchBundleProcedure = "/posthorn.v1.DirectoryService/FetchBundle"
+	// DirectoryServiceUpdateRosterProcedure is the procedure name of the DirectoryService's
+	// UpdateRoster RPC.
+	DirectoryServiceUpdateRosterProcedure = "/posthorn.v1.DirectoryService/UpdateRoster"
+	// DirectoryServiceHoldAccountProcedure is the procedure name of the DirectoryService's HoldAccount
+	// RPC.
+	DirectoryServiceHoldAccountProcedure = "/posthorn.v1.DirectoryService/HoldAccount"
 	// MailboxServiceSendProcedure is the procedure name of the MailboxService's Send RPC.
 	MailboxServiceSendProcedure = "/posthorn.v1.MailboxService/Send"
 	// MailboxServiceReceiveProcedure is the procedure name of the MailboxService's Receive RPC.
@@ -226,6 +232,20 @@ var (
 			Procedure:  DirectoryServiceFetchBundleProcedure,
 		}
 	})
+	directoryServiceUpdateRosterSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("DirectoryService").Methods().ByName("UpdateRoster"),
+			Procedure:  DirectoryServiceUpdateRosterProcedure,
+		}
+	})
+	directoryServiceHoldAccountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("DirectoryService").Methods().ByName("HoldAccount"),
+			Procedure:  DirectoryServiceHoldAccountProcedure,
+		}
+	})
 )
 
 // DirectoryServiceClient is a client for the posthorn.v1.DirectoryService service.
@@ -238,6 +258,14 @@ type DirectoryServiceClient interface {
 	PublishBundle(context.Context, *v1.PublishBundleRequest) (*v1.PublishBundleResponse, error)
 	// FetchBundle returns the newest bundle of one device.
 	FetchBundle(context.Context, *v1.FetchBundleRequest) (*v1.FetchBundleResponse, error)
+	// UpdateRoster makes a statement the newest one of its account: it adds and
+	// removes devices. The statement's own signatures are all that it needs, so
+	// that somebody with a recovery key and no device may call it. The same
+	// statement may be sent until it succeeds.
+	UpdateRoster(context.Context, *v1.UpdateRosterRequest) (*v1.UpdateRosterResponse, error)
+	// HoldAccount keeps devices from changing the roster for an hour. Only the
+	// recovery key signs one.
+	HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error)
 }
 
 // NewDirectoryServiceClient constructs a client for the posthorn.v1.DirectoryService service.
@@ -256,6 +284,14 @@ type DirectoryServiceHandler interface {
 	PublishBundle(context.Context, *v1.PublishBundleRequest) (*v1.PublishBundleResponse, error)
 	// FetchBundle returns the newest bundle of one device.
 	FetchBundle(context.Context, *v1.FetchBundleRequest) (*v1.FetchBundleResponse, error)
+	// UpdateRoster makes a statement the newest one of its account: it adds and
+	// removes devices. The statement's own signatures are all that it needs, so
+	// that somebody with a recovery key and no device may call it. The same
+	// statement may be sent until it succeeds.
+	UpdateRoster(context.Context, *v1.UpdateRosterRequest) (*v1.UpdateRosterResponse, error)
+	// HoldAccount keeps devices from changing the roster for an hour. Only the
+	// recovery key signs one.
+	HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error)
 }
 
 // RegisterDirectoryServiceHandler registers svc as the posthorn.v1.DirectoryService implementation
@@ -267,6 +303,8 @@ func RegisterDirectoryServiceHandler(server *connect.Server, svc DirectoryServic
 		connect.Method{Spec: directoryServiceGetAccountSpec(), Handler: adapter.getAccount},
 		connect.Method{Spec: directoryServicePublishBundleSpec(), Handler: adapter.publishBundle},
 		connect.Method{Spec: directoryServiceFetchBundleSpec(), Handler: adapter.fetchBundle},
+		connect.Method{Spec: directoryServiceUpdateRosterSpec(), Handler: adapter.updateRoster},
+		connect.Method{Spec: directoryServiceHoldAccountSpec(), Handler: adapter.holdAccount},
 	)
 }
 
@@ -287,6 +325,14 @@ func (UnimplementedDirectoryServiceHandler) PublishBundle(context.Context, *v1.P
 
 func (UnimplementedDirectoryServiceHandler) FetchBundle(context.Context, *v1.FetchBundleRequest) (*v1.FetchBundleResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.FetchBundle is not implemented")
+}
+
+func (UnimplementedDirectoryServiceHandler) UpdateRoster(context.Context, *v1.UpdateRosterRequest) (*v1.UpdateRosterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.UpdateRoster is not implemented")
+}
+
+func (UnimplementedDirectoryServiceHandler) HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.HoldAccount is not implemented")
 }
 
 type directoryServiceClient struct {
@@ -320,6 +366,22 @@ func (c *directoryServiceClient) PublishBundle(ctx context.Context, req *v1.Publ
 func (c *directoryServiceClient) FetchBundle(ctx context.Context, req *v1.FetchBundleRequest) (*v1.FetchBundleResponse, error) {
 	var res v1.FetchBundleResponse
 	if err := c.client.CallUnary(ctx, directoryServiceFetchBundleSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *directoryServiceClient) UpdateRoster(ctx context.Context, req *v1.UpdateRosterRequest) (*v1.UpdateRosterResponse, error) {
+	var res v1.UpdateRosterResponse
+	if err := c.client.CallUnary(ctx, directoryServiceUpdateRosterSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *directoryServiceClient) HoldAccount(ctx context.Context, req *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error) {
+	var res v1.HoldAccountResponse
+	if err := c.client.CallUnary(ctx, directoryServiceHoldAccountSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -369,6 +431,30 @@ func (h directoryServiceHandler) fetchBundle(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.FetchBundle(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h directoryServiceHandler) updateRoster(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateRosterRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateRoster(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h directoryServiceHandler) holdAccount(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.HoldAccountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.HoldAccount(ctx, &req)
 	if err != nil {
 		return err
 	}
