@@ -56,6 +56,8 @@ require (
 // Tests.
 require (
 	github.com/anishathalye/porcupine v1.3.1 // is there an order that explains what a store answered?
+	github.com/chromedp/cdproto v0.159.0 // light and dark, in the browser that chromedp drives
+	github.com/chromedp/chromedp v0.23.0 // pages in a real browser
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: stories over the real programs
 	go.uber.org/goleak v1.3.0 // no goroutine is left behind
 	go.yaml.in/yaml/v3 v3.0.5 // the compose file is what it seems
@@ -98,6 +100,7 @@ require (
 	github.com/cockroachdb/tokenbucket v0.0.0-20230807174530-cc333fc44b06 // indirect
 	github.com/danieljoos/wincred v1.2.3 // indirect
 	github.com/getsentry/sentry-go v0.27.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/godbus/dbus/v5 v5.2.2 // indirect

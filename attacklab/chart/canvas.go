@@ -92,3 +92,17 @@ func ceiling(n float64) float64 {
 		}
 	}
 }
+
+// ticks are four to six round values from 0 to a ceiling.
+func ticks(most float64) (values []float64) {
+	parts := 4.0
+	for _, n := range []float64{1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000} {
+		if most == n {
+			parts = 5
+		}
+	}
+	for i := 0.0; i <= parts; i++ {
+		values = append(values, most*i/parts)
+	}
+	return values
+}

@@ -19,15 +19,15 @@ type Panel struct {
 
 // Multiples draws a panel for each series, two in a row, y from 0 to 100 %.
 func Multiples(h Head, xLabel string, most float64, panels []Panel) []byte {
-	const width, panelHeight = 720, 190
+	const width, panelHeight, panelWidth = 720, 190, 236
 	rows := (len(panels) + 1) / 2
 	c := newCanvas(h.ID, h.Title, h.About, width, rows*panelHeight+10)
 	for i, p := range panels {
 		left, top := float64(i%2)*360+52, float64(i/2*panelHeight)+34
-		x, y := scale{most, left, left + 278}, scale{100, top + 110, top}
+		x, y := scale{most, left, left + panelWidth}, scale{100, top + 110, top}
 		c.text(left, top-12, "fg b", "start", p.Label)
 		for _, percent := range []float64{0, 50, 100} {
-			c.line("grid", left, y.at(percent), left+278, y.at(percent))
+			c.line("grid", left, y.at(percent), left+panelWidth, y.at(percent))
 			c.text(left-6, y.at(percent)+4, "dim", "end", fmt.Sprintf("%.0f %%", percent))
 		}
 		for _, other := range panels {
@@ -41,8 +41,8 @@ func Multiples(h Head, xLabel string, most float64, panels []Panel) []byte {
 			c.text(x.at(last[0])+4, y.at(last[1])+4, "fg b", "start", p.Series)
 		}
 		c.text(left, top+130, "dim", "start", "0")
-		c.text(left+139, top+130, "dim", "middle", xLabel)
-		c.text(left+278, top+130, "dim", "end", fmt.Sprintf("%.0f", most))
+		c.text(left+panelWidth/2, top+130, "dim", "middle", xLabel)
+		c.text(left+panelWidth, top+130, "dim", "end", fmt.Sprintf("%.0f", most))
 	}
 	return c.done()
 }
@@ -155,11 +155,12 @@ func Curves(h Head, axes Axes, curves []Curve) []byte {
 		}
 	}
 	x, y := scale{ceiling(mostX), 60, 560}, scale{ceiling(mostY), 270, 40}
-	for i := range 5 {
-		share := float64(i) / 4
-		c.line("grid", 60, y.at(share*y.most), 560, y.at(share*y.most))
-		c.text(54, y.at(share*y.most)+4, "dim", "end", num(share*y.most))
-		c.text(x.at(share*x.most), 288, "dim", "middle", num(share*x.most))
+	for _, v := range ticks(y.most) {
+		c.line("grid", 60, y.at(v), 560, y.at(v))
+		c.text(54, y.at(v)+4, "dim", "end", num(v))
+	}
+	for _, v := range ticks(x.most) {
+		c.text(x.at(v), 288, "dim", "middle", num(v))
 	}
 	c.text(60, 24, "dim", "start", axes.Y)
 	c.text(310, 312, "dim", "middle", axes.X)
@@ -177,9 +178,18 @@ func (c *canvas) curve(curve Curve, x, y scale) {
 		if i < len(curve.Names) {
 			c.text(p[0]+7, p[1]-7, "dim", "start", curve.Names[i])
 		}
-		if i == len(curve.Points)-1 {
-			c.text(p[0]+10, p[1]+5, "fg b", "start", curve.Label)
+		if labelled := boundary(curve); i == labelled {
+			c.text(p[0]+12, p[1]+5, "fg b", "start", curve.Label)
 		}
 	}
 	fmt.Fprintf(&c.b, "<path class=\"l s%d\" d=\"%s\"/>\n", looks[curve.Series], d.String())
+}
+
+// boundary is the point beside which a curve's label has room: the last, or the
+// first where the points have names.
+func boundary(c Curve) int {
+	if len(c.Names) > 0 {
+		return 0
+	}
+	return len(c.Points) - 1
 }

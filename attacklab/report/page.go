@@ -53,7 +53,7 @@ func page(r *attacklab.Results, sections []Section) ([]byte, error) {
 	v.Head = []string{"scenario", "level", "attacker", "seized before text", "texts", "read", "share", "before the seizure", "opening", "window, texts", "window, turns", "heals"}
 	for _, x := range r.Readings {
 		v.Texts += x.Texts
-		v.Rows = append(v.Rows, []string{x.Scenario, x.Level, x.Attacker, moments(x), strconv.Itoa(x.Texts), strconv.Itoa(x.Read), percent(x.Read, x.Texts) + " %",
+		v.Rows = append(v.Rows, []string{x.Scenario, x.Level, x.Attacker, moments(x), strconv.Itoa(x.Texts), strconv.Itoa(x.Read), percent(x.Read, x.Texts) + "\u00a0%",
 			strconv.Itoa(x.Before), strconv.Itoa(x.Opening), strconv.Itoa(x.Window), strconv.Itoa(x.WindowTurns), yesNo(x.Healed)})
 	}
 	var b bytes.Buffer
@@ -70,7 +70,7 @@ func summary(r *attacklab.Results) (rows []levelRow) {
 		for _, x := range r.Readings {
 			for i, a := range attackers {
 				if x.Level == l.Key && x.Attacker == a && *cells[i] == "" {
-					*cells[i] = percent(x.Read, x.Texts) + " %"
+					*cells[i] = percent(x.Read, x.Texts) + "\u00a0%"
 				}
 			}
 		}

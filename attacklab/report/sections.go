@@ -61,14 +61,14 @@ func seizures(r *attacklab.Results) (Section, bool) {
 		share := 100 * float64(p.Quantum) / float64(p.Texts)
 		panels[i].Points = append(panels[i].Points, [2]float64{float64(p.Message), share})
 		most, worst[p.Level] = max(most, p.Message), max(worst[p.Level], share)
-		s.Rows = append(s.Rows, []string{p.Level, strconv.Itoa(p.Message), percent(p.Thief, p.Texts) + " %", percent(p.Quantum, p.Texts) + " %"})
+		s.Rows = append(s.Rows, []string{p.Level, strconv.Itoa(p.Message), percent(p.Thief, p.Texts) + "\u00a0%", percent(p.Quantum, p.Texts) + "\u00a0%"})
 	}
 	s.Finding = "The most that one stolen device is worth, whenever it is stolen:"
 	for i, p := range panels {
 		s.Finding += fmt.Sprintf("%s %.0f %% of the conversation at Level %s", separator(i, len(panels)), worst[p.Series], p.Series)
 	}
 	s.Finding += "."
-	s.SVG = chart.Multiples(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, "text before which the device is seized", float64(most), panels)
+	s.SVG = chart.Multiples(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, "seized before this text", float64(most), panels)
 	return s, true
 }
 
@@ -88,7 +88,7 @@ func strips(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "strips", Title: "Text by text: what the thief reads",
 		Explain: "One bar for each level, from the first text to the last. Coloured parts were read by an attacker who recorded everything, seized " +
-			"Bob's device at the line, and has a quantum computer later. At Levels 3 and 3A the part at the very beginning is the opening of the " +
+			"Bob's device at the line, and has a quantum computer later. From Level 3 on, what is coloured far before the line is the opening of the " +
 			"conversation: Bob's device still held the prekey that it began with.",
 		Head: []string{"level", "texts", "read", "of these the opening", "read after the seizure", "heals"},
 	}
@@ -100,7 +100,7 @@ func strips(r *attacklab.Results) (Section, bool) {
 		}
 		scenario = x.Scenario
 		rows = append(rows, chart.Row{Series: x.Level, Label: "Level " + x.Level, Strip: x.Strip,
-			Seized: []int{x.Seized[0].Message}, Value: percent(x.Read, x.Texts) + " % read"})
+			Seized: []int{x.Seized[0].Message}, Value: percent(x.Read, x.Texts) + "\u00a0% read"})
 		s.Rows = append(s.Rows, []string{x.Level, strconv.Itoa(x.Texts), strconv.Itoa(x.Read), strconv.Itoa(x.Opening), strconv.Itoa(x.Window), yesNo(x.Healed)})
 		if x.Level == "3A" {
 			s.Finding = fmt.Sprintf("At Level 3A the stolen state is of use for %d more texts, and then never again.", x.Window)
