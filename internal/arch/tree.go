@@ -62,9 +62,10 @@ func readRepository(root string) (*repository, error) {
 	return parseRepository(contents)
 }
 
-// skipFolder leaves out what is not source: version control, built tools.
+// skipFolder leaves out what is not source: version control, built tools, what
+// npm fetched.
 func skipFolder(rel string) error {
-	if rel == ".git" || rel == "bin" || rel == filepath.Join("tools", "bin") {
+	if rel == ".git" || filepath.Base(rel) == "node_modules" || rel == "bin" || rel == filepath.Join("tools", "bin") {
 		return filepath.SkipDir
 	}
 	return nil
