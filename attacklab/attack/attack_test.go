@@ -132,6 +132,8 @@ func epochs(t *testing.T, run *simulation.Run) (of []uint32, openings [][]byte) 
 	return of, openings
 }
 
+var errNoAnswer = errors.New("no answer")
+
 // deaf refuses one question.
 type deaf struct {
 	attack.Quantum
@@ -141,7 +143,7 @@ type deaf struct {
 func (d deaf) P256(x []byte) ([]byte, error) {
 	for _, key := range d.to {
 		if string(x) == string(key) {
-			return nil, errors.New("no answer")
+			return nil, errNoAnswer
 		}
 	}
 	return d.Quantum.P256(x)
