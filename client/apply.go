@@ -10,7 +10,7 @@ import (
 )
 
 // apply does what a decrypted message says, inside the transaction that opened
-// it. From strangers only texts and files have an effect, and none that they can see.
+// it. From strangers only texts, files and heads of the log have an effect, and none that they can see.
 func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Message) error {
 	if err := b.heardFrom(); err != nil {
 		return err
@@ -23,6 +23,8 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 		return b.storeText(m, message, body.Text, body.Files)
 	case content.Receipt:
 		return b.confirm(body)
+	case content.Gossip:
+		return b.hear(body.Head[:])
 	case content.Rekey:
 		if from.State == localdb.Friend {
 			return b.replyRekey()

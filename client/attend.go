@@ -69,6 +69,9 @@ func (c *Client) prepare(ctx context.Context) error {
 	if err := c.oweContacts(ctx); err != nil {
 		return err
 	}
+	if err := c.watchOwnName(ctx); err != nil {
+		return err
+	}
 	return c.sendWaiting(ctx)
 }
 
@@ -206,6 +209,9 @@ func (c *Client) upkeep(ctx context.Context) error {
 		return err
 	}
 	if err := c.oweContacts(ctx); err != nil {
+		return err
+	}
+	if err := c.watchOwnName(ctx); err != nil {
 		return err
 	}
 	if err := c.flushQueued(ctx); err != nil {

@@ -101,7 +101,7 @@ func (c *Client) findByName(ctx context.Context, name account.Name) (person, err
 	if known.known && c.rosters.fresh(known.row.Account, now) {
 		return known, nil
 	}
-	record, err := c.server.AccountByName(ctx, name)
+	record, proof, err := c.provenByName(ctx, name)
 	switch {
 	case errors.Is(err, transport.ErrNotFound):
 		return person{}, ErrUnknownName
@@ -113,7 +113,7 @@ func (c *Client) findByName(ctx context.Context, name account.Name) (person, err
 	if record.Name != string(name) {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another name")
 	}
-	return c.confirm(ctx, known, record, now)
+	return c.confirm(ctx, known, record, proof, now)
 }
 
 // findByID turns an account id into a verified account; again asks the
@@ -126,7 +126,7 @@ func (c *Client) findByID(ctx context.Context, id account.ID, again bool) (perso
 	if known.roster != nil && !again {
 		return known, nil
 	}
-	record, err := c.server.AccountByID(ctx, id)
+	record, proof, err := c.provenByID(ctx, id, known.row.Name)
 	if errors.Is(err, transport.ErrNotFound) {
 		return person{}, reject.New("V-104", ErrSender, "the directory has no such account")
 	}
@@ -136,12 +136,12 @@ func (c *Client) findByID(ctx context.Context, id account.ID, again bool) (perso
 	if !bytes.Equal(record.Account, id[:]) {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another account")
 	}
-	return c.confirm(ctx, known, record, clock.Now())
+	return c.confirm(ctx, known, record, proof, clock.Now())
 }
 
 // confirm verifies a directory record against everything known so far, keeps
 // a longer roster of a known account, and notes the time.
-func (c *Client) confirm(ctx context.Context, known person, record transport.Record, now time.Time) (person, error) {
+func (c *Client) confirm(ctx context.Context, known person, record transport.Record, proof *proof, now time.Time) (person, error) {
 	found, err := verifyRecord(record)
 	if err != nil {
 		return person{}, err
@@ -154,6 +154,9 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 		return person{}, c.noteChange(ctx, holder.row, found.row.Account)
 	}
 	if !known.known {
+		if err := c.keep(ctx, proof); err != nil {
+			return person{}, err
+		}
 		c.rosters.confirm(found, now)
 		return found, nil
 	}
@@ -164,8 +167,12 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 	if err != nil {
 		return person{}, err
 	}
-	if merged.roster != known.roster {
-		err = c.update(ctx, func(tx *localdb.Tx) error { return storeStatements(tx, merged.row) })
+	if merged.roster == known.roster {
+		err = c.keep(ctx, proof)
+	} else {
+		err = c.update(ctx, func(tx *localdb.Tx) error {
+			return errors.Join(proof.store(tx), storeStatements(tx, merged.row))
+		})
 	}
 	if err == nil {
 		c.rosters.confirm(merged, now)
@@ -274,7 +281,8 @@ func remote(err error) error {
 	case errors.Is(err, transport.ErrOffline), errors.Is(err, transport.ErrLimited):
 		return fmt.Errorf("%w (%w)", ErrOffline, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, transport.ErrCertificate), errors.Is(err, transport.ErrClassical):
+		errors.Is(err, transport.ErrCertificate), errors.Is(err, transport.ErrClassical),
+		errors.Is(err, ErrTransparency), errors.Is(err, ErrRoster):
 		return err
 	case errors.Is(err, transport.ErrDenied) && errors.Is(denied(err), ErrAccountDisabled):
 		return fmt.Errorf("%w (%w)", ErrAccountDisabled, err)

@@ -50,6 +50,7 @@ func (c Config) unlock() localdb.Unlock {
 // another process have the profile.
 type Client struct {
 	log     *slog.Logger
+	home    string
 	policy  pq3.Policy
 	db      *localdb.DB
 	profile localdb.Profile // name, server, keys: fixed once registered
@@ -64,6 +65,7 @@ type Client struct {
 	duties    *duties
 	refusals  *refusals
 	baselines *baselines
+	watch     *watch
 	transmit  sync.Mutex // one flush of the outbox at a time
 }
 
@@ -106,9 +108,9 @@ func checkPolicy(p pq3.Policy) error {
 // attach builds a Client over an open database that holds a profile row.
 func attach(cfg Config, db *localdb.DB) (*Client, error) {
 	c := &Client{
-		log: cfg.logger(), policy: cfg.Policy, db: db, entropy: pq3.SystemEntropy(),
+		log: cfg.logger(), home: cfg.Home, policy: cfg.Policy, db: db, entropy: pq3.SystemEntropy(),
 		events: newEvents(), line: newLine(), rosters: newRosterCache(),
-		duties: newDuties(), refusals: newRefusals(), baselines: newBaselines(),
+		duties: newDuties(), refusals: newRefusals(), baselines: newBaselines(), watch: newWatch(),
 	}
 	if err := db.View(context.Background(), func(tx *localdb.Tx) (err error) {
 		c.profile, err = tx.Profile()

@@ -48,6 +48,11 @@ var (
 	ErrChangedAccount = errors.New("the name belongs to another account than before, nothing was sent")
 	// ErrRoster: the directory's answer about an account does not prove itself.
 	ErrRoster = errors.New("the directory's record of this account does not verify, nothing was sent")
+	// ErrTransparency: what the server says is not what its log proves. It comes
+	// inside a *LogError.
+	ErrTransparency = errors.New("the server's log does not prove what the server says, so no key was used and nothing was sent")
+	// ErrNoLog: the server keeps no transparency log.
+	ErrNoLog = errors.New("the server keeps no transparency log; what it says about names is taken on trust at first contact")
 	// ErrSender: an envelope from a device that no verified account holds.
 	ErrSender = errors.New("the sender is no device of a verified account")
 	// ErrNoCommonSuite: the other side does not support authenticated Level 3.

@@ -148,7 +148,8 @@ func (c *Client) sendWaiting(ctx context.Context) error {
 // passing reports whether an error of a connection may go away by itself.
 func passing(err error) bool {
 	return err == nil || errors.Is(err, errAgain) || errors.Is(err, ErrOffline) || errors.Is(err, transport.ErrOffline) ||
-		errors.Is(err, transport.ErrReplaced) || errors.Is(err, transport.ErrLimited) || errors.Is(err, transport.ErrServer)
+		errors.Is(err, transport.ErrReplaced) || errors.Is(err, transport.ErrLimited) || errors.Is(err, transport.ErrServer) ||
+		errors.Is(err, ErrTransparency)
 }
 
 // await keeps the line, or waits beside who has it, until done says so. Before

@@ -40,7 +40,7 @@ func (c *Client) flushQueued(ctx context.Context) error {
 		}
 		err := c.sealQueued(ctx, q)
 		switch {
-		case errors.Is(err, ErrWaitingForPeer):
+		case errors.Is(err, ErrWaitingForPeer), errors.Is(err, ErrTransparency):
 			stuck[q.Name] = true
 		case errors.Is(err, ErrUnknownName), errors.Is(err, ErrChangedAccount), errors.Is(err, ErrRoster), errors.Is(err, ErrNoCommonSuite):
 			if err := c.giveUp(ctx, q, err); err != nil {

@@ -194,12 +194,15 @@ func (c *Client) finishRegistration(ctx context.Context, with *invite.Link) erro
 		return err
 	}
 	c.profile.Registered = true
-	return c.update(ctx, func(tx *localdb.Tx) error {
+	if err := c.update(ctx, func(tx *localdb.Tx) error {
 		if err := tx.MarkPublished(bundle.Hash()); err != nil {
 			return err
 		}
 		return tx.PutProfile(c.profile)
-	})
+	}); err != nil {
+		return err
+	}
+	return c.watchOwnName(ctx)
 }
 
 // firstBundle is that of the stored prekey, or of a new one if the registration

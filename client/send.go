@@ -104,7 +104,10 @@ func (c *Client) sealText(ctx context.Context, to person, message content.Messag
 			if err != nil {
 				return err
 			}
-			return storeSentText(b, message, size)
+			if err := storeSentText(b, message, size); err != nil {
+				return err
+			}
+			return b.gossip()
 		})
 		if err != nil {
 			return err

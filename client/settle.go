@@ -20,6 +20,9 @@ func (c *Client) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.compareHeard(ctx); err != nil {
+		return err
+	}
 	return c.flush(ctx)
 }
 

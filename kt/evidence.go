@@ -95,3 +95,12 @@ func (e *Evidence) verifyRecord() (Finding, error) {
 	}
 	return Finding{true, "The log holds a record of the name which, as this file's maker says, its owner did not make."}, nil
 }
+
+// AsFork turns an answer that does not continue the log into evidence by notes
+// alone, given the checkpoint that was known.
+func (e *Evidence) AsFork(known []byte) *Evidence {
+	return &Evidence{
+		Kind: KindFork, At: e.At, Check: e.Check, Policy: e.Policy,
+		Notes: [2][]byte{known, e.Answer.Checkpoint}, Proof: e.Answer.Consistency,
+	}
+}

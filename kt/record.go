@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
@@ -27,6 +28,10 @@ type Record struct {
 	Seq     uint64   // number of the newest statement
 	Head    [48]byte // its hash
 }
+
+// DeletedSeq is the number of statements in the last record of a name whose
+// account was deleted: no roster has so many. Its head is zero.
+const DeletedSeq = math.MaxUint64
 
 // RecordOf is the record of a name whose account has this roster.
 func RecordOf(name account.Name, r *account.Roster) Record {

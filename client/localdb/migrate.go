@@ -12,6 +12,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).moveSkipped,
 	(*Tx).addFiles,
 	(*Tx).addVerifications,
+	(*Tx).addTransparency,
 }
 
 // schemaVersion is what this program writes.

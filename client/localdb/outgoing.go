@@ -18,6 +18,7 @@ const (
 	OutgoingObjects
 	OutgoingControl
 	OutgoingVerification
+	OutgoingGossip
 )
 
 // Outgoing is an envelope for one device. It is written in the transaction

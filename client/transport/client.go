@@ -61,7 +61,8 @@ type Client struct {
 	directory posthornv1connect.DirectoryServiceClient
 	mailbox   posthornv1connect.MailboxServiceClient
 
-	attachments posthornv1connect.AttachmentServiceClient
+	attachments  posthornv1connect.AttachmentServiceClient
+	transparency posthornv1connect.TransparencyServiceClient
 
 	mu    sync.Mutex // guards token; held while a new one is fetched
 	token token
@@ -87,7 +88,8 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 		directory: posthornv1connect.NewDirectoryServiceClient(rpc),
 		mailbox:   posthornv1connect.NewMailboxServiceClient(rpc),
 
-		attachments: posthornv1connect.NewAttachmentServiceClient(rpc),
+		attachments:  posthornv1connect.NewAttachmentServiceClient(rpc),
+		transparency: posthornv1connect.NewTransparencyServiceClient(rpc),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ type Record struct {
 	Name       string
 	Account    []byte
 	Statements [][]byte
+	Proof      []byte // kt.Answer, if it was asked for
 }
 
 // AccountByName looks a name up. ErrNotFound says that nobody has it.
@@ -34,7 +35,7 @@ func (c *Client) account(ctx context.Context, request *posthornv1.GetAccountRequ
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{Name: answer.GetName(), Account: answer.GetAccountId(), Statements: answer.GetStatements()}, nil
+	return Record{Name: answer.GetName(), Account: answer.GetAccountId(), Statements: answer.GetStatements(), Proof: answer.GetProof()}, nil
 }
 
 // PublishBundle replaces this device's prekey bundle in the directory.

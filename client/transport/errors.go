@@ -42,6 +42,8 @@ var (
 	ErrUnknownAttachment = errors.New("transport: the server has no such attachment")
 	// ErrBadDigest: what the server got is not what was sent.
 	ErrBadDigest = errors.New("transport: the upload was damaged on its way")
+	// ErrNoLog: this server keeps no transparency log.
+	ErrNoLog = errors.New("transport: the server keeps no transparency log")
 	// ErrServer: the server answered with a fault of its own.
 	ErrServer = errors.New("transport: the server failed")
 )

@@ -1,0 +1,190 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/kt"
+)
+
+// The own name is looked up when the engine connects and then about hourly.
+const (
+	ownCheckEvery  = time.Hour
+	ownCheckJitter = 10 * time.Minute // less or more
+)
+
+// watchOwnName looks at what the log says of this account, when that is due.
+// Only a fault of this machine is an error: what is wrong with the log becomes a
+// notice with evidence, and mail goes on.
+func (c *Client) watchOwnName(ctx context.Context) error {
+	if err := c.watch.begin(ctx); err != nil {
+		return err
+	}
+	defer c.watch.end()
+	now := clock.Now()
+	if now.Before(c.watch.due) && c.watch.due.Sub(now) <= ownCheckEvery+ownCheckJitter {
+		return nil
+	}
+	c.watch.due = now.Add(ownCheckEvery + c.ownCheckSpread())
+	err := c.lookAtOwnName(ctx)
+	if errors.Is(err, ErrTransparency) {
+		c.log.Warn("the transparency log does not agree with the server", "error", err)
+		return nil
+	}
+	if err != nil && passing(remote(err)) || errors.Is(err, transport.ErrRefused) {
+		return nil
+	}
+	return err
+}
+
+// ownCheckSpread spreads the look-ups of many devices: from minus to plus ten minutes.
+func (c *Client) ownCheckSpread() time.Duration {
+	var draw [2]byte
+	c.entropy.Read(draw[:])
+	part := time.Duration(int(draw[0])<<8 | int(draw[1]))
+	return part*2*ownCheckJitter/(1<<16) - ownCheckJitter
+}
+
+// CheckOwnName looks at what the log says of this account now. Without a log
+// the error is ErrNoLog; ErrTransparency says that something is there which this
+// account did not make, or that the log cannot be believed.
+func (c *Client) CheckOwnName(ctx context.Context) error {
+	if err := c.watch.begin(ctx); err != nil {
+		return err
+	}
+	defer c.watch.end()
+	err := c.lookAtOwnName(ctx)
+	if err == nil {
+		if l, failed := c.ledger(ctx); failed != nil || l == nil {
+			return errors.Join(failed, ErrNoLog)
+		}
+		return nil
+	}
+	return remote(err)
+}
+
+// lookAtOwnName verifies the own record and every version since the last look.
+// The caller has the turn.
+func (c *Client) lookAtOwnName(ctx context.Context) error {
+	l, err := c.openLog(ctx)
+	if err != nil || l == nil {
+		return err
+	}
+	known, err := c.label(ctx, c.profile.Name)
+	if err != nil {
+		return err
+	}
+	served, err := c.server.ProvenByName(ctx, c.profile.Name, l.asked(known))
+	if err != nil {
+		return err
+	}
+	p, err := c.proves(ctx, l, c.profile.Name, served, known)
+	if err != nil {
+		return err
+	}
+	if err := c.ownRecord(ctx, l, served, known, p); err != nil {
+		return err
+	}
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		if n := len(served.Statements) - len(c.profile.Statements); n > 0 && known != nil && p.name.Version > known.Version {
+			text := fmt.Sprintf("The log holds %d changes of your devices that this one had not heard of. If they were not yours, see 'posthorn device list' and remove what you do not know.", n)
+			if err := notify(tx, text); err != nil {
+				return err
+			}
+		}
+		return p.store(tx)
+	})
+}
+
+// ownRecord checks that what the log holds of the own name is this account, with
+// a roster that continues the one this device has, and that each version in
+// between was a step of it.
+func (c *Client) ownRecord(ctx context.Context, l *ledger, served transport.Record, known *kt.Label, p *proof) error {
+	strange := func(what string) error { return c.disowned(ctx, l, served, known, what) }
+	if p.name == nil || len(served.Statements) == 0 {
+		return strange("the own name is not in the log")
+	}
+	roster, err := account.ReplayRoster(served.Statements)
+	if err != nil || roster.ID() != c.profile.Account {
+		return strange("the own name belongs to another account")
+	}
+	for i := range min(len(served.Statements), len(c.profile.Statements)) {
+		if !bytes.Equal(served.Statements[i], c.profile.Statements[i]) {
+			return strange("the own roster was replaced")
+		}
+	}
+	from := uint32(0)
+	if known != nil {
+		from = known.Version + 1
+	}
+	if from > p.name.Version {
+		return nil
+	}
+	versions, err := c.server.LogHistory(ctx, from)
+	if err != nil {
+		return err
+	}
+	if !explained(versions, roster, c.profile.Name, known, p.name) {
+		return strange("the versions of the own name are not those of its roster")
+	}
+	return nil
+}
+
+// explained reports whether versions lead from what is known to what was proved,
+// each being a state that the roster had.
+func explained(versions []transport.LogVersion, roster *account.Roster, name account.Name, known *kt.Label, now *localdb.LogName) bool {
+	value, next := kt.Value{}, uint32(0)
+	if known != nil {
+		value, next = known.Value, known.Version+1
+	}
+	heads := rosterHeads(roster)
+	for _, v := range versions {
+		record, err := kt.ParseRecord(v.Record)
+		if err != nil || len(v.Opening) != len(kt.Opening{}) || v.Version != next || next > now.Version ||
+			record.Name != name || record.Account != roster.ID() || record.Seq >= uint64(len(heads)) || record.Head != heads[record.Seq] {
+			return false
+		}
+		value = kt.Chain(v.Version, value, kt.Commit(kt.Opening(v.Opening), v.Version, record))
+		next++
+	}
+	return next == now.Version+1 && value == now.Value
+}
+
+// rosterHeads are the hashes of a roster's statements, in order.
+func rosterHeads(roster *account.Roster) (heads [][48]byte) {
+	for _, raw := range roster.Statements() {
+		s, err := account.ParseStatement(raw)
+		if err != nil {
+			return nil // a roster is made of statements that parse
+		}
+		heads = append(heads, s.Hash())
+	}
+	return heads
+}
+
+// disowned is the alarm over a record of the own name that this account did not
+// make. The log itself proves that it holds the record.
+func (c *Client) disowned(ctx context.Context, l *ledger, served transport.Record, known *kt.Label, what string) error {
+	refused := reject.New("V-194", ErrTransparency, what)
+	answer, err := kt.ParseAnswer(served.Proof)
+	if err != nil {
+		return &LogError{Err: refused}
+	}
+	record, err := recordIn(c.profile.Name, served, answer)
+	if err != nil || record == nil {
+		failed := &LogError{Err: refused}
+		return errors.Join(failed, c.update(ctx, func(tx *localdb.Tx) error { return notify(tx, alarmText(failed)) }))
+	}
+	return c.lied(ctx, l, refused, &kt.Evidence{
+		Kind: kt.KindRecord, Name: c.profile.Name, Record: record, Answer: answer,
+		Known: kt.Known{Size: l.Size, Root: l.Root, Label: known},
+	})
+}

@@ -1,0 +1,296 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/kt"
+)
+
+// watch is what the engine keeps of the log in memory. One question about the
+// log is asked at a time: two answers that each continue what was known need not
+// continue each other.
+type watch struct {
+	turn  chan struct{}
+	noLog time.Time // when the server last said that it keeps none; guarded by turn
+	due   time.Time // of the next look at the own name; guarded by turn
+}
+
+func newWatch() *watch { return &watch{turn: make(chan struct{}, 1)} }
+
+// begin waits for this caller's turn. The caller ends it.
+func (w *watch) begin(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *watch) end() { <-w.turn }
+
+// ledger is the stored state of the log, with its policy read.
+type ledger struct {
+	localdb.Log
+	policy *kt.Policy
+}
+
+// proof is what a look-up has proved, to be stored with what it is about. Nil
+// when the server keeps no log.
+type proof struct {
+	log  localdb.Log
+	name *localdb.LogName // nil: nobody has the name
+}
+
+// store writes the proof into the transaction that stores the roster.
+func (p *proof) store(tx *localdb.Tx) error {
+	if p == nil {
+		return nil
+	}
+	// A peer's head may have raised the alarm meanwhile.
+	if stored, err := tx.Log(); err == nil {
+		p.log.Alarm, p.log.AskedAt = stored.Alarm, stored.AskedAt
+	}
+	if err := tx.PutLog(p.log); err != nil || p.name == nil {
+		return err
+	}
+	return tx.PutLogName(*p.name)
+}
+
+// keep stores a proof alone, if there is one.
+func (c *Client) keep(ctx context.Context, p *proof) error {
+	if p == nil {
+		return nil
+	}
+	return c.update(ctx, p.store)
+}
+
+// ledger reads what is known of the log. Nil: nothing, so far.
+func (c *Client) ledger(ctx context.Context) (l *ledger, err error) {
+	var row localdb.Log
+	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
+		row, err = tx.Log()
+		return err
+	})
+	if exists, err := found(err); err != nil || !exists {
+		return nil, err
+	}
+	policy, err := kt.ParsePolicy(row.Policy)
+	if err != nil {
+		return nil, errors.Join(localdb.ErrCorrupt, err)
+	}
+	return &ledger{row, policy}, nil
+}
+
+// label is how far a name is known, for the check and for the question.
+func (c *Client) label(ctx context.Context, name account.Name) (known *kt.Label, err error) {
+	var row localdb.LogName
+	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
+		row, err = tx.LogName(name)
+		return err
+	})
+	if exists, err := found(err); err != nil || !exists {
+		return nil, err
+	}
+	return &kt.Label{Version: row.Version, Value: row.Value}, nil
+}
+
+// provenByName asks for a name, and checks the answer against the log before
+// anybody looks at it. transport.ErrNotFound says that nobody has the name,
+// proven if the server keeps a log. Errors: ErrTransparency, and the transport's.
+func (c *Client) provenByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
+	if err := c.watch.begin(ctx); err != nil {
+		return transport.Record{}, nil, err
+	}
+	defer c.watch.end()
+	return c.askedByName(ctx, name)
+}
+
+// askedByName is provenByName for who has the turn.
+func (c *Client) askedByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
+	l, err := c.openLog(ctx)
+	if err != nil {
+		return transport.Record{}, nil, err
+	}
+	if l == nil {
+		record, err := c.server.AccountByName(ctx, name)
+		return record, nil, err
+	}
+	known, err := c.label(ctx, name)
+	if err != nil {
+		return transport.Record{}, nil, err
+	}
+	record, err := c.server.ProvenByName(ctx, name, l.asked(known))
+	if err != nil {
+		return transport.Record{}, nil, err
+	}
+	p, err := c.proves(ctx, l, name, record, known)
+	if err == nil && len(record.Statements) == 0 {
+		err = errors.Join(transport.ErrNotFound, c.update(ctx, p.store))
+	}
+	return record, p, err
+}
+
+// provenByID is provenByName for an account of which the name may be unknown.
+func (c *Client) provenByID(ctx context.Context, id account.ID, name account.Name) (transport.Record, *proof, error) {
+	if err := c.watch.begin(ctx); err != nil {
+		return transport.Record{}, nil, err
+	}
+	defer c.watch.end()
+	l, err := c.openLog(ctx)
+	if err != nil {
+		return transport.Record{}, nil, err
+	}
+	if l == nil {
+		record, err := c.server.AccountByID(ctx, id)
+		return record, nil, err
+	}
+	if name == "" {
+		// The account proves nothing by itself; who has it says which name to ask for.
+		record, err := c.server.AccountByID(ctx, id)
+		if err != nil {
+			return transport.Record{}, nil, err
+		}
+		if name, err = account.ParseName(record.Name); err != nil {
+			return transport.Record{}, nil, reject.New("V-101", ErrRoster, "not a name")
+		}
+	}
+	return c.askedByName(ctx, name)
+}
+
+// asked is what the question says about the asker.
+func (l *ledger) asked(label *kt.Label) *transport.Known {
+	k := &transport.Known{Size: l.Size}
+	if label != nil {
+		k.Version = &label.Version
+	}
+	return k
+}
+
+// proves checks the proof of an answer. On a refusal a file of evidence is
+// written, and the error is a *LogError.
+func (c *Client) proves(ctx context.Context, l *ledger, name account.Name, served transport.Record, known *kt.Label) (*proof, error) {
+	if len(served.Proof) == 0 {
+		return nil, &LogError{Err: reject.New("V-195", ErrTransparency, "the server gave no proof")}
+	}
+	answer, err := kt.ParseAnswer(served.Proof)
+	if err != nil {
+		return nil, &LogError{Err: err}
+	}
+	record, err := recordIn(name, served, answer)
+	if err != nil {
+		return nil, err
+	}
+	now := clock.Now()
+	before := kt.Known{Size: l.Size, Root: l.Root, Label: known}
+	v, err := l.policy.Verify(answer, name, record, before, now)
+	if err != nil {
+		return nil, c.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
+	}
+	return l.after(v, name, now), nil
+}
+
+// recordIn is what the log must hold if the answer is true.
+func recordIn(name account.Name, served transport.Record, answer *kt.Answer) (*kt.Record, error) {
+	if len(served.Statements) == 0 {
+		if answer.Present == nil {
+			return nil, nil
+		}
+		id, err := accountOf(served)
+		return &kt.Record{Name: name, Account: id, Seq: kt.DeletedSeq}, err
+	}
+	roster, err := account.ReplayRoster(served.Statements)
+	if err != nil {
+		return nil, reject.New("V-101", ErrRoster, "the statements do not follow from each other")
+	}
+	record := kt.RecordOf(name, roster)
+	return &record, nil
+}
+
+func accountOf(served transport.Record) (id account.ID, err error) {
+	if len(served.Account) != len(id) {
+		return id, reject.New("V-101", ErrRoster, "not an account id")
+	}
+	return account.ID(served.Account), nil
+}
+
+// after is what is known once an answer has been verified.
+func (l *ledger) after(v *kt.Verified, name account.Name, now time.Time) *proof {
+	p := &proof{log: l.advanced(v.Checkpoint, now)}
+	if v.Label != nil {
+		p.name = &localdb.LogName{Name: name, Version: v.Label.Version, Value: v.Label.Value, CheckedAt: millis(now)}
+	}
+	return p
+}
+
+func (l *ledger) advanced(cp *kt.Checkpoint, now time.Time) localdb.Log {
+	row := l.Log
+	row.Size, row.Root, row.Note, row.Witnesses = cp.Size, cp.Root, cp.Note, cp.Witnesses
+	row.SignedAt, row.CheckedAt = millis(cp.Newest), millis(now)
+	return row
+}
+
+// retryNoLog is how long the server's word that it keeps no log is taken.
+const retryNoLog = 10 * time.Minute
+
+// openLog gives the known log, or makes first contact with it. Nil: the server
+// keeps none, and never said that it does. After an alarm the error is a
+// *LogError. The caller has the turn.
+func (c *Client) openLog(ctx context.Context) (*ledger, error) {
+	l, err := c.ledger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l != nil && l.Alarm != "" {
+		return nil, &LogError{Err: reject.New("V-186", kt.ErrFork, "found earlier"), Evidence: l.Alarm, Stopped: true}
+	}
+	if l != nil || clock.Now().Sub(c.watch.noLog).Abs() < retryNoLog {
+		return l, nil
+	}
+	head, err := c.server.LogHead(ctx, 0)
+	if errors.Is(err, transport.ErrNoLog) {
+		c.watch.noLog = clock.Now()
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err = firstContact(head, clock.Now())
+	if err != nil {
+		return nil, &LogError{Err: err}
+	}
+	return l, c.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) })
+}
+
+// firstContact takes the server's word for whom to rely on, once: the config is
+// the first entry of the log that everybody shares, and binds the policy.
+func firstContact(head transport.LogHead, now time.Time) (*ledger, error) {
+	config, err := kt.ParseConfig(head.Config)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := kt.NewPolicy([]byte(head.Policy), config)
+	if err != nil {
+		return nil, err
+	}
+	cp, err := policy.Checkpoint(head.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	if err := cp.Fresh(now); err != nil {
+		return nil, err
+	}
+	if err := cp.Includes(head.Config, 0, head.ConfigInclusion); err != nil {
+		return nil, err
+	}
+	l := &ledger{localdb.Log{Policy: policy.Marshal()}, policy}
+	l.Log = l.advanced(cp, now)
+	return l, nil
+}
