@@ -44,6 +44,14 @@ var (
 	ErrBadDigest = errors.New("transport: the upload was damaged on its way")
 	// ErrNoLog: this server keeps no transparency log.
 	ErrNoLog = errors.New("transport: the server keeps no transparency log")
+	// ErrRosterChanged: a roster statement is not the next one any more.
+	ErrRosterChanged = errors.New("transport: the account's devices were changed first by another device")
+	// ErrRosterFull: the server keeps no more statements of this account.
+	ErrRosterFull = errors.New("transport: the account's devices were changed too often for this server")
+	// ErrHeld: the account's recovery key lets no device change it now.
+	ErrHeld = errors.New("transport: the recovery key holds this account")
+	// ErrRemoved: this device is not on its account any more.
+	ErrRemoved = errors.New("transport: this device was removed from its account")
 	// ErrServer: the server answered with a fault of its own.
 	ErrServer = errors.New("transport: the server failed")
 )
@@ -114,6 +122,14 @@ func refine(err error, reason string) error {
 		return ErrUnknownAttachment
 	case api.ReasonBadDigest:
 		return ErrBadDigest
+	case api.ReasonRosterChanged:
+		return ErrRosterChanged
+	case api.ReasonRosterFull:
+		return ErrRosterFull
+	case api.ReasonAccountHeld:
+		return ErrHeld
+	case api.ReasonDeviceRemoved:
+		return ErrRemoved
 	}
 	return err
 }

@@ -24,7 +24,14 @@ const (
 	UnknownDevice                // no such account or device
 	MailboxFull                  // the mailbox, or this sender's share of it
 	Gone                         // the device has not fetched for the retention time
+	Stale                        // the account's devices are others than the claim says
 )
+
+// Claim is the number of the newest statement that is known of an account.
+type Claim struct {
+	Account account.ID
+	Seq     uint64
+}
 
 // Envelope is one sealed message for one device. A retry uses the same ID and
 // the same bytes.
@@ -54,9 +61,13 @@ type Batch struct {
 }
 
 // Send appends envelopes to their mailboxes and says what became of each, in
-// order. After ErrOffline the outcome of all is unknown.
-func (c *Client) Send(ctx context.Context, envelopes []Envelope) ([]Outcome, error) {
+// order. After ErrOffline the outcome of all is unknown. Where an account has a
+// newer statement than a claim says, its envelopes are Stale and none is stored.
+func (c *Client) Send(ctx context.Context, envelopes []Envelope, claims ...Claim) ([]Outcome, error) {
 	request := &posthornv1.SendRequest{}
+	for _, claim := range claims {
+		request.Claims = append(request.Claims, &posthornv1.RosterClaim{AccountId: claim.Account[:], Seq: claim.Seq})
+	}
 	for _, e := range envelopes {
 		request.Envelopes = append(request.Envelopes, &posthornv1.Envelope{
 			Id: e.ID[:], AccountId: e.Account[:], DeviceId: e.Device[:], Payload: e.Payload,
@@ -86,6 +97,8 @@ func outcomeOf(status posthornv1.SendStatus) Outcome {
 		return MailboxFull
 	case posthornv1.SendStatus_SEND_STATUS_GONE:
 		return Gone
+	case posthornv1.SendStatus_SEND_STATUS_STALE_ROSTER:
+		return Stale
 	default:
 		return Undecided
 	}
