@@ -35,6 +35,7 @@ var layers = []layer{
 	{"kt", over(ground, "account"), "what the log says can be checked by anybody, without a server or a client"},
 	{"invite", ground, "a link is text; both ends and both programs read it"},
 	{"verification", over(ground, "account"), "what people compare is names and account ids, whoever carries it"},
+	{"recovery", over(ground, "account"), "words on paper become a key, whatever the key may do"},
 	{"pairing", over(ground, "account"), "what two devices say to each other before they share an account, whoever carries it"},
 	{"attachment", ground, "a sealed file knows no message and no server"},
 
@@ -62,7 +63,7 @@ var layers = []layer{
 	{"server/...", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "invite", "api/..."), "the network half of the engine knows envelopes only"},
-	{"client/...", over(ground, "internal/clock", "account", "kt", "invite", "pq3", "content", "attachment", "verification", "pairing", "api/...", "client/..."), "the engine meets the server in api only"},
+	{"client/...", over(ground, "internal/clock", "account", "kt", "invite", "pq3", "content", "attachment", "verification", "pairing", "recovery", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// The attack lab. The attacker and what it holds never meet the simulation.
 	{"attacklab/scenario", nil, "a scenario is text, whatever is done with it"},
@@ -76,7 +77,7 @@ var layers = []layer{
 	// 4: wiring
 	{"cmd/posthorn-lab", []string{"attacklab/..."}, "the lab's program is the lab and a terminal"},
 	{"cmd/posthornd", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
-	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "invite", "pq3", "content", "verification", "pairing", "api/...", "client/..."), "a client binary carries no server"},
+	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "invite", "pq3", "content", "verification", "pairing", "recovery", "api/...", "client/..."), "a client binary carries no server"},
 	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
 }
