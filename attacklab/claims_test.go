@@ -123,7 +123,9 @@ func TestSparseRatchet(t *testing.T) {
 				t.Errorf("%s reads %d", words, r.Read)
 			}
 		}
-		if r := by(t, run, l, seed, "recording + quantum + kem-broken"); r.Read != r.Texts {
+		// This attacker does not tell apart the pieces of two sessions that
+		// crossed: a message of the sparse ratchet names none.
+		if r := by(t, run, l, seed, "recording + quantum + kem-broken"); r.Read != r.Texts && !crossed(run) {
 			t.Errorf("the control reads %d of %d", r.Read, r.Texts)
 		}
 		if r := by(t, run, l, seed, "recording + seize bob at start + quantum"); strings.HasPrefix(run.Scenario.Name, "bursts") && !r.Healed {
@@ -169,14 +171,22 @@ func TestLevel3SeizureHeals(t *testing.T) {
 				if bound, ok := Bound(run); ok && r.Window > bound {
 					t.Errorf("%s: reads on for %d texts, at most %d", a, r.Window, bound)
 				}
-				if r.Opening > 0 && !strings.Contains(a.String(), "bob") {
-					t.Errorf("%s: only the device that was called holds the prekey", a)
+				if r.Opening > 0 && !slices.ContainsFunc(a.Seizures, func(s scenario.Seizure) bool { return called(run, s.Device) }) {
+					t.Errorf("%s: only a device that was called holds the prekey", a)
 				}
 			}
 			checkRekeys(t, run, l, seed)
 		})
 	}
 }
+
+// called reports whether somebody started a session with a device.
+func called(run *simulation.Run, device string) bool {
+	return slices.ContainsFunc(run.Sent, func(s simulation.Sent) bool { return s.To == device && s.Anatomy.Start > 0 })
+}
+
+// crossed reports whether both of two devices started a session with the other.
+func crossed(run *simulation.Run) bool { return called(run, "alice") && called(run, "bob") }
 
 // checkRekeys: whatever the traffic, what is read after a seizure lies before
 // the second rekey that completes after it, in the session that was seized.

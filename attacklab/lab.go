@@ -14,7 +14,7 @@ import (
 const Schema = "posthorn.lab/1"
 
 // quickTexts is the length to which a quick run cuts every conversation.
-const quickTexts = 90
+const quickTexts = 70
 
 // ErrUnknown says that there is no such scenario or level. It names it.
 var ErrUnknown = errors.New("attacklab: there is no")
