@@ -39,6 +39,7 @@ type Policy struct {
 	config Config
 	origin string
 	log    [2]note.Verifier // Ed25519, ML-DSA-44
+	keys   [2]string        // the same as text
 	quorum witness.Group
 	others []note.Verifier // of the witnesses
 	names  []string
@@ -119,7 +120,7 @@ func (p *Policy) takeLogKey(vkey string) error {
 	if err != nil || v == nil || p.log[slot] != nil {
 		return reject.New("V-181", ErrPolicy, "a key of the log is not usable, or there are two of a kind")
 	}
-	p.log[slot] = v
+	p.log[slot], p.keys[slot] = v, vkey
 	return nil
 }
 
@@ -140,6 +141,9 @@ func (p *Policy) Origin() string { return p.origin }
 
 // Config is the first entry of R.
 func (p *Policy) Config() Config { return p.config }
+
+// LogKeys are the log's verifier keys, Ed25519 first, as notes write them.
+func (p *Policy) LogKeys() []string { return append([]string(nil), p.keys[:]...) }
 
 // Witnesses are the names of all witnesses that the policy knows.
 func (p *Policy) Witnesses() []string { return append([]string(nil), p.names...) }

@@ -15,6 +15,7 @@ import (
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/visible"
 	"github.com/posthorn/posthorn/invite"
+	"github.com/posthorn/posthorn/kt"
 	"github.com/posthorn/posthorn/verification"
 )
 
@@ -86,6 +87,8 @@ var verdicts = []verdict{
 	{client.ErrNoSession, exitUser, "there is no session with them yet", "write to them first with 'posthorn send'"},
 
 	{errNotAContact, exitNotFound, "", "write to them, or accept them when they have written to you"},
+	{client.ErrNoLog, exitUser, "", "ask the server's operator to keep one"},
+	{kt.ErrEvidence, exitTrust, "the file is neither evidence nor a proof, or it was changed; it shows nothing", "ask for it again, as a file and not as text"},
 	{client.ErrUnknownName, exitNotFound, "", "check the spelling; a name belongs to one server"},
 	{verification.ErrCode, exitUsage, "this is no verification code, nothing was changed", "give the 60 digits, the 8 digits or 4 words of a live comparison, or a public code that begins with PHID1"},
 	{client.ErrCodeDiffers, exitTrust, "", "look for a slip; if there is none, somebody may stand between you: send nothing that matters and compare again on another way"},
@@ -124,6 +127,10 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 	if ctx.Err() != nil {
 		err = context.Canceled
+	}
+	if failed, ok := errors.AsType[*client.LogError](err); ok {
+		defer a.sayCause(err)
+		return a.reportLog(failed)
 	}
 	for _, v := range verdicts {
 		if !errors.Is(err, v.is) {
