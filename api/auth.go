@@ -19,3 +19,16 @@ func AuthBytes(audience string, challenge []byte, acc account.ID, dev account.De
 	b = codec.AppendV16(b, acc[:])
 	return codec.AppendV16(b, dev[:])
 }
+
+// RecoveryContext is the ML-DSA context of a proof by a recovery key, and the
+// label that its signed bytes begin with.
+const RecoveryContext = "posthorn/recoverable/v1"
+
+// RecoveryBytes are what a recovery key signs to get its account from the
+// directory; audience is as in AuthBytes. SPEC §14.3.
+func RecoveryBytes(audience string, challenge []byte, name account.Name) []byte {
+	b := []byte(RecoveryContext)
+	b = codec.AppendV16(b, []byte(audience))
+	b = codec.AppendV16(b, challenge)
+	return codec.AppendV16(b, []byte(name))
+}

@@ -23,3 +23,19 @@ func TestAuthBytesBindEveryField(t *testing.T) {
 		}
 	}
 }
+
+func TestRecoveryBytesBindEveryField(t *testing.T) {
+	challenge, other := make([]byte, ChallengeSize), make([]byte, ChallengeSize)
+	other[31] = 1
+	base := string(RecoveryBytes("127.0.0.1:7480", challenge, "alice"))
+	for name, got := range map[string][]byte{
+		"audience":  RecoveryBytes("127.0.0.1:7481", challenge, "alice"),
+		"challenge": RecoveryBytes("127.0.0.1:7480", other, "alice"),
+		"name":      RecoveryBytes("127.0.0.1:7480", challenge, "alicia"),
+		"boundary":  RecoveryBytes("127.0.0.1:748", append([]byte("0"), challenge...), "alice"),
+	} {
+		if string(got) == base {
+			t.Errorf("another %s gives the same signed bytes", name)
+		}
+	}
+}

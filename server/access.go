@@ -48,6 +48,8 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.PairingServiceFetchPairingProcedure:   newLimiter(l.Challenges),
 			posthornv1connect.DirectoryServiceUpdateRosterProcedure: newLimiter(l.Registrations),
 			posthornv1connect.DirectoryServiceHoldAccountProcedure:  newLimiter(l.Registrations),
+
+			posthornv1connect.DirectoryServiceFindRecoverableProcedure: newLimiter(l.Registrations),
 		},
 		byAccount: map[string]*limiter{
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,

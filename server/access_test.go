@@ -33,6 +33,7 @@ var loginProcedures = []string{
 	posthornv1connect.PairingServiceFetchPairingProcedure,
 	posthornv1connect.DirectoryServiceUpdateRosterProcedure,
 	posthornv1connect.DirectoryServiceHoldAccountProcedure,
+	posthornv1connect.DirectoryServiceFindRecoverableProcedure,
 }
 
 // procedures are all calls of the schema.

@@ -35,6 +35,7 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "DirectoryService/FetchBundle":      &posthornv1.FetchBundleRequest{AccountId: other.party.Account[:], DeviceId: other.party.Device.ID[:]},
 		s + "DirectoryService/UpdateRoster":     who.linking(who.sibling()),
 		s + "DirectoryService/HoldAccount":      &posthornv1.HoldAccountRequest{Hold: make([]byte, 73+3373)},
+		s + "DirectoryService/FindRecoverable":  &posthornv1.FindRecoverableRequest{Name: other.name, EcdsaSignature: make([]byte, 64), MldsaSignature: make([]byte, 3309)},
 		s + "MailboxService/Send":               &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}},
 		s + "MailboxService/Receive":            &posthornv1.ReceiveRequest{},
 		s + "MailboxService/Ack":                &posthornv1.AckRequest{Seq: 1},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 )
 
@@ -21,4 +23,29 @@ func (c *Client) UpdateRoster(ctx context.Context, statement []byte, bundles [][
 func (c *Client) HoldAccount(ctx context.Context, hold []byte) (time.Time, error) {
 	answer, err := call(ctx, c.directory.HoldAccount, &posthornv1.HoldAccountRequest{Hold: hold})
 	return time.UnixMilli(int64(answer.GetUntil())), err
+}
+
+// FindRecoverable returns the account under a name to whoever holds its
+// recovery key; the client's own device is of no interest. Nothing in the record
+// is verified. ErrUnauthenticated: no account of that name has this key.
+func (c *Client) FindRecoverable(ctx context.Context, name account.Name, recovery *account.SigningKey) (Record, error) {
+	asked, err := call(ctx, c.auth.GetChallenge, &posthornv1.GetChallengeRequest{})
+	if err != nil {
+		return Record{}, err
+	}
+	challenge := asked.GetChallenge()
+	if len(challenge) != api.ChallengeSize {
+		return Record{}, &Error{Err: ErrServer, Reason: "challenge of a wrong length"}
+	}
+	signature, err := recovery.SignHybrid(c.device.Rand, api.RecoveryBytes(c.audience, challenge, name), api.RecoveryContext)
+	if err != nil {
+		return Record{}, err
+	}
+	answer, err := call(ctx, c.directory.FindRecoverable, &posthornv1.FindRecoverableRequest{
+		Name: string(name), Challenge: challenge, EcdsaSignature: signature.ECDSA[:], MldsaSignature: signature.MLDSA[:],
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Name: string(name), Account: answer.GetAccountId(), Statements: answer.GetStatements()}, nil
 }

@@ -1054,6 +1054,126 @@ func (x *HoldAccountResponse) GetUntil() uint64 {
 	return 0
 }
 
+type FindRecoverableRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Challenge      []byte                 `protobuf:"bytes,2,opt,name=challenge,proto3" json:"challenge,omitempty"`                                 // 32 bytes
+	EcdsaSignature []byte                 `protobuf:"bytes,3,opt,name=ecdsa_signature,json=ecdsaSignature,proto3" json:"ecdsa_signature,omitempty"` // 64 bytes, by the recovery key
+	MldsaSignature []byte                 `protobuf:"bytes,4,opt,name=mldsa_signature,json=mldsaSignature,proto3" json:"mldsa_signature,omitempty"` // 3,309 bytes
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *FindRecoverableRequest) Reset() {
+	*x = FindRecoverableRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRecoverableRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRecoverableRequest) ProtoMessage() {}
+
+func (x *FindRecoverableRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRecoverableRequest.ProtoReflect.Descriptor instead.
+func (*FindRecoverableRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *FindRecoverableRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FindRecoverableRequest) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+func (x *FindRecoverableRequest) GetEcdsaSignature() []byte {
+	if x != nil {
+		return x.EcdsaSignature
+	}
+	return nil
+}
+
+func (x *FindRecoverableRequest) GetMldsaSignature() []byte {
+	if x != nil {
+		return x.MldsaSignature
+	}
+	return nil
+}
+
+type FindRecoverableResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccountId     []byte                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // 48 bytes
+	Statements    [][]byte               `protobuf:"bytes,2,rep,name=statements,proto3" json:"statements,omitempty"`                // the whole roster, oldest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindRecoverableResponse) Reset() {
+	*x = FindRecoverableResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRecoverableResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRecoverableResponse) ProtoMessage() {}
+
+func (x *FindRecoverableResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRecoverableResponse.ProtoReflect.Descriptor instead.
+func (*FindRecoverableResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FindRecoverableResponse) GetAccountId() []byte {
+	if x != nil {
+		return x.AccountId
+	}
+	return nil
+}
+
+func (x *FindRecoverableResponse) GetStatements() [][]byte {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
 // RosterClaim is how far a sender knows an account's roster.
 type RosterClaim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1065,7 +1185,7 @@ type RosterClaim struct {
 
 func (x *RosterClaim) Reset() {
 	*x = RosterClaim{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1197,7 @@ func (x *RosterClaim) String() string {
 func (*RosterClaim) ProtoMessage() {}
 
 func (x *RosterClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1210,7 @@ func (x *RosterClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterClaim.ProtoReflect.Descriptor instead.
 func (*RosterClaim) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RosterClaim) GetAccountId() []byte {
@@ -1120,7 +1240,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1252,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1265,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Envelope) GetId() []byte {
@@ -1186,7 +1306,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1318,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1331,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SendRequest) GetEnvelopes() []*Envelope {
@@ -1237,7 +1357,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1369,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1382,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SendResponse) GetStatuses() []SendStatus {
@@ -1280,7 +1400,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1412,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1425,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1323,7 +1443,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1455,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1468,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1404,7 +1524,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1536,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1549,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1463,7 +1583,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1595,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1608,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1513,7 +1633,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1645,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1658,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
 }
 
 type StartUploadRequest struct {
@@ -1551,7 +1671,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1683,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1696,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -1604,7 +1724,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1736,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1749,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -1664,7 +1784,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1796,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1809,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -1722,7 +1842,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1854,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1867,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -1767,7 +1887,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1899,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1912,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -1817,7 +1937,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1829,7 +1949,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1842,7 +1962,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
 }
 
 type FetchAttachmentRequest struct {
@@ -1856,7 +1976,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1868,7 +1988,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1881,7 +2001,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -1915,7 +2035,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2047,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2060,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -1966,7 +2086,7 @@ type GetHeadRequest struct {
 
 func (x *GetHeadRequest) Reset() {
 	*x = GetHeadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2098,7 @@ func (x *GetHeadRequest) String() string {
 func (*GetHeadRequest) ProtoMessage() {}
 
 func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2111,7 @@ func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetHeadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetHeadRequest) GetKnownSize() uint64 {
@@ -2014,7 +2134,7 @@ type GetHeadResponse struct {
 
 func (x *GetHeadResponse) Reset() {
 	*x = GetHeadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2026,7 +2146,7 @@ func (x *GetHeadResponse) String() string {
 func (*GetHeadResponse) ProtoMessage() {}
 
 func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2039,7 +2159,7 @@ func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
 func (*GetHeadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetHeadResponse) GetCheckpoint() []byte {
@@ -2087,7 +2207,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2219,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2232,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -2138,7 +2258,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2270,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2283,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -2182,7 +2302,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2314,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2327,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -2228,7 +2348,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2360,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2373,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2280,7 +2400,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2412,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2425,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2331,7 +2451,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +2463,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +2476,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2378,7 +2498,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2390,7 +2510,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2403,7 +2523,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -2436,7 +2556,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2568,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2581,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -2482,7 +2602,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +2614,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +2627,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -2539,7 +2659,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2671,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2564,7 +2684,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 type FetchPairingRequest struct {
@@ -2577,7 +2697,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2709,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2722,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -2628,7 +2748,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2760,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2773,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -2676,7 +2796,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2808,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +2821,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -2802,7 +2922,18 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x12HoldAccountRequest\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\fR\x04hold\"+\n" +
 	"\x13HoldAccountResponse\x12\x14\n" +
-	"\x05until\x18\x01 \x01(\x04R\x05until\">\n" +
+	"\x05until\x18\x01 \x01(\x04R\x05until\"\x9c\x01\n" +
+	"\x16FindRecoverableRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12'\n" +
+	"\x0fecdsa_signature\x18\x03 \x01(\fR\x0eecdsaSignature\x12'\n" +
+	"\x0fmldsa_signature\x18\x04 \x01(\fR\x0emldsaSignature\"X\n" +
+	"\x17FindRecoverableResponse\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\fR\taccountId\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x02 \x03(\fR\n" +
+	"statements\">\n" +
 	"\vRosterClaim\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12\x10\n" +
@@ -2922,7 +3053,7 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x18SEND_STATUS_STALE_ROSTER\x10\x052\xb7\x01\n" +
 	"\vAuthService\x12S\n" +
 	"\fGetChallenge\x12 .posthorn.v1.GetChallengeRequest\x1a!.posthorn.v1.GetChallengeResponse\x12S\n" +
-	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xfb\x03\n" +
+	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xd9\x04\n" +
 	"\x10DirectoryService\x12G\n" +
 	"\bRegister\x12\x1c.posthorn.v1.RegisterRequest\x1a\x1d.posthorn.v1.RegisterResponse\x12M\n" +
 	"\n" +
@@ -2930,7 +3061,8 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\rPublishBundle\x12!.posthorn.v1.PublishBundleRequest\x1a\".posthorn.v1.PublishBundleResponse\x12P\n" +
 	"\vFetchBundle\x12\x1f.posthorn.v1.FetchBundleRequest\x1a .posthorn.v1.FetchBundleResponse\x12S\n" +
 	"\fUpdateRoster\x12 .posthorn.v1.UpdateRosterRequest\x1a!.posthorn.v1.UpdateRosterResponse\x12P\n" +
-	"\vHoldAccount\x12\x1f.posthorn.v1.HoldAccountRequest\x1a .posthorn.v1.HoldAccountResponse2\xcf\x01\n" +
+	"\vHoldAccount\x12\x1f.posthorn.v1.HoldAccountRequest\x1a .posthorn.v1.HoldAccountResponse\x12\\\n" +
+	"\x0fFindRecoverable\x12#.posthorn.v1.FindRecoverableRequest\x1a$.posthorn.v1.FindRecoverableResponse2\xcf\x01\n" +
 	"\x0eMailboxService\x12;\n" +
 	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12F\n" +
 	"\aReceive\x12\x1b.posthorn.v1.ReceiveRequest\x1a\x1c.posthorn.v1.ReceiveResponse0\x01\x128\n" +
@@ -2965,7 +3097,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -2986,49 +3118,51 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*UpdateRosterResponse)(nil),    // 16: posthorn.v1.UpdateRosterResponse
 	(*HoldAccountRequest)(nil),      // 17: posthorn.v1.HoldAccountRequest
 	(*HoldAccountResponse)(nil),     // 18: posthorn.v1.HoldAccountResponse
-	(*RosterClaim)(nil),             // 19: posthorn.v1.RosterClaim
-	(*Envelope)(nil),                // 20: posthorn.v1.Envelope
-	(*SendRequest)(nil),             // 21: posthorn.v1.SendRequest
-	(*SendResponse)(nil),            // 22: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),          // 23: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 24: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 25: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 26: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 27: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 28: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 29: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 30: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 31: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 32: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 33: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 34: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 35: posthorn.v1.FetchAttachmentResponse
-	(*GetHeadRequest)(nil),          // 36: posthorn.v1.GetHeadRequest
-	(*GetHeadResponse)(nil),         // 37: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 38: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 39: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 40: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 41: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 42: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 43: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 44: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 45: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 46: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 47: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 48: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 49: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 50: posthorn.v1.ErrorDetail
+	(*FindRecoverableRequest)(nil),  // 19: posthorn.v1.FindRecoverableRequest
+	(*FindRecoverableResponse)(nil), // 20: posthorn.v1.FindRecoverableResponse
+	(*RosterClaim)(nil),             // 21: posthorn.v1.RosterClaim
+	(*Envelope)(nil),                // 22: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 23: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 24: posthorn.v1.SendResponse
+	(*ReceiveRequest)(nil),          // 25: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 26: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 27: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 28: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 29: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 30: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 31: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 32: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 33: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 34: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 35: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 36: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 37: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 38: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 39: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 40: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 41: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 42: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 43: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 44: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 45: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 46: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 47: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 48: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 49: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 50: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 51: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 52: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
 	3,  // 1: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
 	9,  // 2: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
-	20, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	19, // 4: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
+	22, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	21, // 4: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
 	0,  // 5: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	24, // 6: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	41, // 7: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	44, // 8: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	26, // 6: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	43, // 7: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	46, // 8: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
 	1,  // 9: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
 	4,  // 10: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
 	6,  // 11: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
@@ -3037,42 +3171,44 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	13, // 14: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
 	15, // 15: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
 	17, // 16: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	21, // 17: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	23, // 18: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	26, // 19: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	28, // 20: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	30, // 21: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	32, // 22: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	34, // 23: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	36, // 24: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	38, // 25: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	40, // 26: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	43, // 27: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	46, // 28: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	48, // 29: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 30: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 31: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 32: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	10, // 33: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	12, // 34: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	14, // 35: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	16, // 36: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	18, // 37: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	22, // 38: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	25, // 39: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	27, // 40: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	29, // 41: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	31, // 42: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	33, // 43: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	35, // 44: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	37, // 45: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	39, // 46: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	42, // 47: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	45, // 48: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	47, // 49: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	49, // 50: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	30, // [30:51] is the sub-list for method output_type
-	9,  // [9:30] is the sub-list for method input_type
+	19, // 17: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	23, // 18: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	25, // 19: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	28, // 20: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	30, // 21: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	32, // 22: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	34, // 23: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	36, // 24: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	38, // 25: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	40, // 26: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	42, // 27: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	45, // 28: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	48, // 29: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	50, // 30: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 31: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	5,  // 32: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	7,  // 33: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	10, // 34: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	12, // 35: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	14, // 36: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	16, // 37: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	18, // 38: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	20, // 39: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	24, // 40: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	27, // 41: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	29, // 42: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	31, // 43: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	33, // 44: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	35, // 45: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	37, // 46: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	39, // 47: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	41, // 48: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	44, // 49: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	47, // 50: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	49, // 51: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	51, // 52: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	31, // [31:53] is the sub-list for method output_type
+	9,  // [9:31] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -3094,7 +3230,7 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   50,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -61,6 +61,9 @@ const (
 	// DirectoryServiceHoldAccountProcedure is the procedure name of the DirectoryService's HoldAccount
 	// RPC.
 	DirectoryServiceHoldAccountProcedure = "/posthorn.v1.DirectoryService/HoldAccount"
+	// DirectoryServiceFindRecoverableProcedure is the procedure name of the DirectoryService's
+	// FindRecoverable RPC.
+	DirectoryServiceFindRecoverableProcedure = "/posthorn.v1.DirectoryService/FindRecoverable"
 	// MailboxServiceSendProcedure is the procedure name of the MailboxService's Send RPC.
 	MailboxServiceSendProcedure = "/posthorn.v1.MailboxService/Send"
 	// MailboxServiceReceiveProcedure is the procedure name of the MailboxService's Receive RPC.
@@ -246,6 +249,13 @@ var (
 			Procedure:  DirectoryServiceHoldAccountProcedure,
 		}
 	})
+	directoryServiceFindRecoverableSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("DirectoryService").Methods().ByName("FindRecoverable"),
+			Procedure:  DirectoryServiceFindRecoverableProcedure,
+		}
+	})
 )
 
 // DirectoryServiceClient is a client for the posthorn.v1.DirectoryService service.
@@ -266,6 +276,9 @@ type DirectoryServiceClient interface {
 	// HoldAccount keeps devices from changing the roster for an hour. Only the
 	// recovery key signs one.
 	HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error)
+	// FindRecoverable returns an account to whoever has its recovery key, and no
+	// device. Without that key nobody learns whether the name is taken.
+	FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error)
 }
 
 // NewDirectoryServiceClient constructs a client for the posthorn.v1.DirectoryService service.
@@ -292,6 +305,9 @@ type DirectoryServiceHandler interface {
 	// HoldAccount keeps devices from changing the roster for an hour. Only the
 	// recovery key signs one.
 	HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error)
+	// FindRecoverable returns an account to whoever has its recovery key, and no
+	// device. Without that key nobody learns whether the name is taken.
+	FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error)
 }
 
 // RegisterDirectoryServiceHandler registers svc as the posthorn.v1.DirectoryService implementation
@@ -305,6 +321,7 @@ func RegisterDirectoryServiceHandler(server *connect.Server, svc DirectoryServic
 		connect.Method{Spec: directoryServiceFetchBundleSpec(), Handler: adapter.fetchBundle},
 		connect.Method{Spec: directoryServiceUpdateRosterSpec(), Handler: adapter.updateRoster},
 		connect.Method{Spec: directoryServiceHoldAccountSpec(), Handler: adapter.holdAccount},
+		connect.Method{Spec: directoryServiceFindRecoverableSpec(), Handler: adapter.findRecoverable},
 	)
 }
 
@@ -333,6 +350,10 @@ func (UnimplementedDirectoryServiceHandler) UpdateRoster(context.Context, *v1.Up
 
 func (UnimplementedDirectoryServiceHandler) HoldAccount(context.Context, *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.HoldAccount is not implemented")
+}
+
+func (UnimplementedDirectoryServiceHandler) FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.FindRecoverable is not implemented")
 }
 
 type directoryServiceClient struct {
@@ -382,6 +403,14 @@ func (c *directoryServiceClient) UpdateRoster(ctx context.Context, req *v1.Updat
 func (c *directoryServiceClient) HoldAccount(ctx context.Context, req *v1.HoldAccountRequest) (*v1.HoldAccountResponse, error) {
 	var res v1.HoldAccountResponse
 	if err := c.client.CallUnary(ctx, directoryServiceHoldAccountSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *directoryServiceClient) FindRecoverable(ctx context.Context, req *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error) {
+	var res v1.FindRecoverableResponse
+	if err := c.client.CallUnary(ctx, directoryServiceFindRecoverableSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -455,6 +484,18 @@ func (h directoryServiceHandler) holdAccount(ctx context.Context, _ connect.Spec
 		return err
 	}
 	res, err := h.svc.HoldAccount(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h directoryServiceHandler) findRecoverable(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FindRecoverableRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FindRecoverable(ctx, &req)
 	if err != nil {
 		return err
 	}
