@@ -40,7 +40,8 @@ type picklock struct {
 	chains  []*line                     // in the order of their first message
 	lines   map[lineName]*line          // the same
 	roots   map[[2]string][]*root       // by sender and receiver of the chain that made them
-	sparse  map[[2]string]*braid        // by pair, the lesser name first
+	sparse  map[talk]*braid
+	callers map[[2]string][]string // who started sessions, by pair, the lesser name first
 	texts   claims
 	agreed  map[[2][32]byte]agreement
 }
@@ -51,13 +52,23 @@ type lineName struct {
 	ratchet  [32]byte
 }
 
+// talk is one session of a pair, the lesser name first. Where both started one,
+// a message without a start does not say which it is of.
+type talk struct{ a, b, caller string }
+
+// session is what messages of a session are bound to.
+type session struct {
+	bound  []byte // associated data
+	caller string
+}
+
 // line is one sending chain as the recording shows it.
 type line struct {
 	lineName
 	frames []lineFrame
 	starts []startKey // keys of the chain at positions
 	keys   map[uint32]found
-	bound  [][]byte // associated data of the sessions that it may belong to
+	of     []session // that it may belong to
 }
 
 type lineFrame struct {
@@ -76,7 +87,7 @@ type root struct {
 	ratchet [32]byte
 	key     secret.Key
 	via     Via
-	bound   []byte
+	of      session
 	planted bool // out of a seized state or a session start
 }
 
@@ -89,7 +100,7 @@ type agreement struct {
 func newPicklock(design string, in Inputs) *picklock {
 	p := &picklock{
 		design: design, in: in, records: map[string][]*level1.Record{}, scalars: map[[32]byte]stolen{}, seeds: map[string]stolen{},
-		lines: map[lineName]*line{}, roots: map[[2]string][]*root{}, sparse: map[[2]string]*braid{},
+		lines: map[lineName]*line{}, roots: map[[2]string][]*root{}, sparse: map[talk]*braid{}, callers: map[[2]string][]string{},
 		texts: claims{}, agreed: map[[2][32]byte]agreement{},
 	}
 	for _, c := range in.Recording.Crossings {
@@ -109,11 +120,13 @@ func (p *picklock) sort() {
 		}
 		c := p.line(lineName{f.From, f.To, m.Header.Ratchet})
 		c.frames = append(c.frames, lineFrame{f.Number, m})
-		if p.design == "level3-sparse" {
-			p.braid(f.From, f.To).add(f.From, m)
+		if pair := pairOf(f.From, f.To); m.Start != nil && !slices.Contains(p.callers[pair], f.From) {
+			p.callers[pair] = append(p.callers[pair], f.From)
 		}
 	}
 }
+
+func pairOf(a, b string) [2]string { return [2]string{min(a, b), max(a, b)} }
 
 func (p *picklock) line(name lineName) *line {
 	c := p.lines[name]
@@ -135,6 +148,11 @@ func (p *picklock) begin() {
 	for _, c := range p.chains {
 		if i := slices.IndexFunc(c.frames, func(f lineFrame) bool { return f.message.Start != nil }); i >= 0 {
 			p.start(c, c.frames[i].message.Start)
+		}
+	}
+	for _, c := range p.chains {
+		if callers := p.callers[pairOf(c.from, c.to)]; len(callers) == 1 {
+			p.assign(c, callers[0])
 		}
 	}
 	for _, b := range p.sparse {
@@ -168,13 +186,13 @@ func (p *picklock) steal(private secret.Key, via Via) {
 }
 
 // take plants the keys of one seized session.
-func (p *picklock) take(s *level1.State, peer *level1.Record, session *level1.Session) {
-	bound := level1.Associated(s.Identity.Public(), peer.Identity)
-	if !session.Initiator {
-		bound = level1.Associated(peer.Identity, s.Identity.Public())
+func (p *picklock) take(s *level1.State, peer *level1.Record, stored *level1.Session) {
+	of := session{level1.Associated(s.Identity.Public(), peer.Identity), s.Name}
+	if !stored.Initiator {
+		of = session{level1.Associated(peer.Identity, s.Identity.Public()), peer.Name}
 	}
-	r := &session.Ratchet
-	last := &root{ratchet: r.Peer, key: r.Root, via: StolenState, bound: bound, planted: true}
+	r := &stored.Ratchet
+	last := &root{ratchet: r.Peer, key: r.Root, via: StolenState, of: of, planted: true}
 	made := [2]string{peer.Name, s.Name}
 	if r.Own != nil {
 		p.steal(*r.Own, StolenState)
@@ -182,26 +200,26 @@ func (p *picklock) take(s *level1.State, peer *level1.Record, session *level1.Se
 	}
 	p.roots[made] = append(p.roots[made], last)
 	if r.Send != nil {
-		p.plant(lineName{s.Name, peer.Name, last.ratchet}, startKey{r.Send.Index, r.Send.Key, StolenState}, bound)
+		p.plant(lineName{s.Name, peer.Name, last.ratchet}, startKey{r.Send.Index, r.Send.Key, StolenState}, of)
 	}
 	if r.Receive != nil {
-		p.plant(lineName{peer.Name, s.Name, r.Peer}, startKey{r.Receive.Index, r.Receive.Key, StolenState}, bound)
+		p.plant(lineName{peer.Name, s.Name, r.Peer}, startKey{r.Receive.Index, r.Receive.Key, StolenState}, of)
 	}
 	for _, k := range r.Skipped {
 		if c := p.lines[lineName{peer.Name, s.Name, k.Peer}]; c != nil {
 			c.keys[k.Index] = found{slices.Clone(k.MessageKey[:]), StolenState}
-			c.bound = append(c.bound, bound)
+			c.of = append(c.of, of)
 		}
 	}
 	if p.design == "level3-sparse" {
-		p.braid(s.Name, peer.Name).ransack(s.Name, peer.Name, session)
+		p.braid(s.Name, peer.Name, of.caller).ransack(s.Name, peer.Name, stored)
 	}
 }
 
-func (p *picklock) plant(name lineName, key startKey, bound []byte) {
+func (p *picklock) plant(name lineName, key startKey, of session) {
 	if c := p.lines[name]; c != nil {
 		c.starts = append(c.starts, key)
-		c.bound = append(c.bound, bound)
+		c.of = append(c.of, of)
 	}
 }
 
@@ -232,9 +250,9 @@ func (p *picklock) start(c *line, s *level1.StartHeader) {
 	via = min(via, viaKEM)
 	sk := level1.StartSecret(p.design, agreements, addition)
 	made := [2]string{c.to, c.from}
-	p.roots[made] = append(p.roots[made], &root{ratchet: r.Prekey, key: sk, via: via, bound: level1.Associated(s.Identity, r.Identity), planted: true})
+	p.roots[made] = append(p.roots[made], &root{ratchet: r.Prekey, key: sk, via: via, of: session{level1.Associated(s.Identity, r.Identity), c.from}, planted: true})
 	if p.design == "level3-sparse" {
-		p.braid(c.from, c.to).begin(c.from, sk, via)
+		p.braid(c.from, c.to, c.from).begin(sk, via)
 	}
 }
 

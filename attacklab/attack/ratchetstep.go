@@ -30,22 +30,26 @@ func (p *picklock) step(c *line) {
 		}
 		next, key := level1.RootStep(r.key, a.shared)
 		start := startKey{0, key, min(a.via, r.via)}
-		if !c.fits(p, start, r.bound) {
+		if !c.fits(p, start, r.of) {
 			continue
 		}
 		c.starts = append(c.starts, start)
-		c.bound = append(c.bound, r.bound)
+		c.of = append(c.of, r.of)
+		p.assign(c, r.of.caller)
 		made := [2]string{c.from, c.to}
 		if !slices.ContainsFunc(p.roots[made], func(known *root) bool { return known.ratchet == c.ratchet }) {
-			p.roots[made] = append(p.roots[made], &root{ratchet: c.ratchet, key: next, via: start.via, bound: r.bound})
+			p.roots[made] = append(p.roots[made], &root{ratchet: c.ratchet, key: next, via: start.via, of: r.of})
 		}
 		return
+	}
+	if len(c.of) > 0 {
+		p.assign(c, c.of[0].caller)
 	}
 }
 
 // fits reports whether a chain key opens one of the chain's messages.
-func (c *line) fits(p *picklock, start startKey, bound []byte) bool {
-	trial := line{lineName: c.lineName, starts: []startKey{start}, keys: map[uint32]found{}, bound: [][]byte{bound}}
+func (c *line) fits(p *picklock, start startKey, of session) bool {
+	trial := line{lineName: c.lineName, starts: []startKey{start}, keys: map[uint32]found{}, of: []session{of}}
 	for _, f := range c.frames {
 		key, _, ok := trial.key(f.message.Header.Index)
 		if !ok {
@@ -101,16 +105,16 @@ func (c *line) key(index uint32) (key secret.Key, via Via, ok bool) {
 // plain decrypts a message, with the key of the second ratchet where there is
 // one. The tag decides.
 func (c *line) plain(p *picklock, m *level1.Message, key secret.Key) (text []byte, via Via, ok bool) {
-	via = Derived
-	if len(m.Second) > 0 {
-		second, viaSecond, have := p.braid(c.from, c.to).key(c.from, m)
-		if !have {
-			return nil, 0, false
+	for _, of := range c.of {
+		joined, via := key, Derived
+		if len(m.Second) > 0 {
+			second, viaSecond, have := p.braid(c.from, c.to, of.caller).key(c.from, m)
+			if !have {
+				continue
+			}
+			joined, via = level1.HybridKey(key, second), viaSecond
 		}
-		key, via = level1.HybridKey(key, second), viaSecond
-	}
-	for _, bound := range c.bound {
-		if text, err := level1.Decrypt(key, m.Ciphertext, m.AppendHeader(slices.Clone(bound))); err == nil {
+		if text, err := level1.Decrypt(joined, m.Ciphertext, m.AppendHeader(slices.Clone(of.bound))); err == nil {
 			return text, via, true
 		}
 	}

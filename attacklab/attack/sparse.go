@@ -13,13 +13,14 @@ import (
 // pieces of keys and ciphertexts, put together again, and the keys of every
 // epoch that the attacker can open.
 type braid struct {
-	initiator string
-	pieces    map[objectName][]level3sparse.Piece
-	epochs    map[uint32]epochKeys
-	starts    map[direction][]startKey
-	keys      map[direction]map[uint32]found
-	seeds     map[string]stolen // by the encapsulation key, or its first piece
-	last      uint32
+	talk
+	assigned map[lineName]bool
+	pieces   map[objectName][]level3sparse.Piece
+	epochs   map[uint32]epochKeys
+	starts   map[direction][]startKey
+	keys     map[direction]map[uint32]found
+	seeds    map[string]stolen // by the encapsulation key, or its first piece
+	last     uint32
 }
 
 type objectName struct {
@@ -39,27 +40,42 @@ type epochKeys struct {
 	via Via
 }
 
-func (p *picklock) braid(a, b string) *braid {
-	pair := [2]string{min(a, b), max(a, b)}
-	known := p.sparse[pair]
+func (p *picklock) braid(a, b, caller string) *braid {
+	name := talk{min(a, b), max(a, b), caller}
+	known := p.sparse[name]
 	if known == nil {
 		known = &braid{
+			talk: name, assigned: map[lineName]bool{},
 			pieces: map[objectName][]level3sparse.Piece{}, epochs: map[uint32]epochKeys{},
 			starts: map[direction][]startKey{}, keys: map[direction]map[uint32]found{}, seeds: map[string]stolen{},
 		}
-		p.sparse[pair] = known
+		p.sparse[name] = known
 	}
 	return known
 }
 
+// assign says that a chain belongs to a session: the pieces in its messages are
+// of that session's exchanges.
+func (p *picklock) assign(c *line, caller string) {
+	if p.design != "level3-sparse" {
+		return
+	}
+	b := p.braid(c.from, c.to, caller)
+	if b.assigned[c.lineName] {
+		return
+	}
+	b.assigned[c.lineName] = true
+	for _, f := range c.frames {
+		b.add(f.message)
+	}
+	b.follow(p)
+}
+
 // add collects the piece that a message carries.
-func (b *braid) add(from string, m *level1.Message) {
+func (b *braid) add(m *level1.Message) {
 	h, err := level3sparse.ParseHeader(m.Second)
 	if err != nil {
 		return
-	}
-	if m.Start != nil && b.initiator == "" {
-		b.initiator = from
 	}
 	b.last = max(b.last, h.Epoch)
 	name := objectName{h.Epoch, h.Kind}
@@ -70,10 +86,8 @@ func (b *braid) add(from string, m *level1.Message) {
 }
 
 // begin takes the keys of epoch 0 from the secret of the session start.
-func (b *braid) begin(initiator string, sk secret.Key, via Via) {
-	if initiator == b.initiator {
-		b.epochs[0] = epochKeys{level3sparse.BeginKeys(sk[:]), via}
-	}
+func (b *braid) begin(sk secret.Key, via Via) {
+	b.epochs[0] = epochKeys{level3sparse.BeginKeys(sk[:]), via}
 }
 
 // ransack takes the keys of a seized KEM ratchet.
@@ -121,7 +135,7 @@ func (b *braid) follow(p *picklock) {
 		if !known {
 			continue
 		}
-		b.unlock(p, e, keys)
+		b.unlock(e, keys)
 		if _, have := b.epochs[e+1]; have {
 			continue
 		}
@@ -133,20 +147,16 @@ func (b *braid) follow(p *picklock) {
 
 // unlock puts the first chain keys of a derived epoch at their places. A seized
 // state has moved on from them.
-func (b *braid) unlock(p *picklock, e uint32, keys epochKeys) {
+func (b *braid) unlock(e uint32, keys epochKeys) {
 	if keys.Initiator == (secret.Key{}) {
 		return
 	}
-	for _, c := range p.chains {
-		for _, end := range []string{c.from, c.to} {
-			if p.braid(c.from, c.to) != b || len(b.starts[direction{end, e}]) > 0 && b.has(direction{end, e}, keys.via) {
-				continue
-			}
-			key := keys.Responder
-			if end == b.initiator {
-				key = keys.Initiator
-			}
-			d := direction{end, e}
+	for _, end := range []string{b.a, b.b} {
+		d, key := direction{end, e}, keys.Responder
+		if end == b.caller {
+			key = keys.Initiator
+		}
+		if !b.has(d, keys.via) {
 			b.starts[d] = append(b.starts[d], startKey{0, key, keys.via})
 		}
 	}
