@@ -187,6 +187,17 @@ func TestPassphraseFile(t *testing.T) {
 }
 
 // TestEveryCommandHasHelp also keeps the examples honest: each one parses.
+// A command that is added twice is shown twice.
+func TestEveryCommandIsThereOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, cmd := range newRoot(&app{}).Commands() {
+		if seen[cmd.Name()] {
+			t.Errorf("%s is there twice", cmd.Name())
+		}
+		seen[cmd.Name()] = true
+	}
+}
+
 func TestEveryCommandHasHelp(t *testing.T) {
 	root := newRoot(&app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
 	var walk func(*cobra.Command)
