@@ -16,6 +16,9 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 		return err
 	}
 	b.client.duties.add(b.peer.Account, b.peer.Device.ID)
+	if b.client.isSelf(from.Account) {
+		return b.applyOwn(message)
+	}
 	switch body := message.Body.(type) {
 	case content.Text:
 		return b.storeText(m, message, body.Text, nil)
@@ -37,6 +40,22 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 		if from.State == localdb.Friend {
 			return b.verification(from, message)
 		}
+	}
+	return nil
+}
+
+// applyOwn does what another device of this account says. News are kept for
+// takeIn, because some of them need the directory.
+func (b *book) applyOwn(message content.Message) error {
+	switch body := message.Body.(type) {
+	case content.Sync:
+		return b.tx.PutArrived(localdb.Arrived{ID: message.ID, What: body.What, Item: body.Data, At: millis(b.now)})
+	case content.Gossip:
+		return b.hear(body.Head[:])
+	case content.Rekey:
+		return b.replyRekey()
+	case content.ObjectsWanted:
+		return b.answerWanted(body)
 	}
 	return nil
 }
@@ -65,6 +84,7 @@ func (b *book) storeText(m *pq3.Message, message content.Message, text string, f
 
 // confirm ends the duty to repair for the texts that a device says it has.
 func (b *book) confirm(receipt content.Receipt) error {
+	var through newsDelivered
 	for _, id := range receipt.Delivered {
 		n, err := b.tx.AcknowledgeOutgoing(b.peer.Device.ID, id)
 		if err != nil {
@@ -76,8 +96,14 @@ func (b *book) confirm(receipt content.Receipt) error {
 		if err := advance(b.tx, b.peer.Account, id); err != nil {
 			return err
 		}
+		if text, err := b.tx.OutgoingMessage(id); err == nil && text.State == localdb.Delivered {
+			through = append(through, mark{account: b.peer.Account, id: id})
+		}
 	}
-	return nil
+	if len(through) == 0 {
+		return nil
+	}
+	return b.client.tell(b.tx, through)
 }
 
 // heardFrom notes a sign of life: the last heartbeat, if any, is answered.

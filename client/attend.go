@@ -37,6 +37,13 @@ type shift struct {
 // attend connects, sends what waits, and receives: once until caught up, else
 // until the connection ends. The caller holds the line.
 func (c *Client) attend(ctx context.Context, once bool) error {
+	if err := c.belongs(ctx); err != nil {
+		return err
+	}
+	return c.expelled(ctx, c.receiveAll(ctx, once))
+}
+
+func (c *Client) receiveAll(ctx context.Context, once bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := c.prepare(ctx); err != nil {
@@ -70,6 +77,12 @@ func (c *Client) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := c.watchOwnName(ctx); err != nil {
+		return err
+	}
+	if err := c.lookAtSelf(ctx); err != nil {
+		return err
+	}
+	if err := c.takeIn(ctx); err != nil {
 		return err
 	}
 	return c.sendWaiting(ctx)
@@ -212,6 +225,12 @@ func (c *Client) upkeep(ctx context.Context) error {
 		return err
 	}
 	if err := c.watchOwnName(ctx); err != nil {
+		return err
+	}
+	if err := c.lookAtSelf(ctx); err != nil {
+		return err
+	}
+	if err := c.takeIn(ctx); err != nil {
 		return err
 	}
 	if err := c.flushQueued(ctx); err != nil {

@@ -58,7 +58,7 @@ func (c *Client) Verify(ctx context.Context, name account.Name, code string) err
 	if !matches(p.row) {
 		return reject.New("V-253", ErrCodeDiffers, "")
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error { return verified(tx, p.row) })
+	return c.update(ctx, func(tx *localdb.Tx) error { return errors.Join(verified(tx, p.row), c.tellContact(tx, p.row.Account)) })
 }
 
 // matcher reads a code; the function says whether it is that of an account. It

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -85,5 +86,7 @@ func (c *Client) AcceptContact(ctx context.Context, name account.Name) error {
 	for _, peer := range p.parties() {
 		c.duties.add(peer.Account, peer.Device.ID)
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error { return befriend(tx, p.row, clock.Now()) })
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		return errors.Join(befriend(tx, p.row, clock.Now()), c.tellContact(tx, p.row.Account))
+	})
 }

@@ -171,7 +171,7 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 		err = c.keep(ctx, proof)
 	} else {
 		err = c.update(ctx, func(tx *localdb.Tx) error {
-			return errors.Join(proof.store(tx), storeStatements(tx, merged.row))
+			return errors.Join(proof.store(tx), c.adopt(tx, known, merged))
 		})
 	}
 	if err == nil {
@@ -235,6 +235,13 @@ func (c *Client) knownByName(ctx context.Context, name account.Name) (p person, 
 }
 
 func (c *Client) knownByID(ctx context.Context, id account.ID) (p person, err error) {
+	if c.isSelf(id) {
+		err = c.view(ctx, func(tx *localdb.Tx) (err error) {
+			p, err = c.self(tx)
+			return err
+		})
+		return p, err
+	}
 	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
 		p.row, err = tx.Contact(id)
 		p.known, err = found(err)
@@ -286,6 +293,8 @@ func remote(err error) error {
 		return err
 	case errors.Is(err, transport.ErrDenied) && errors.Is(denied(err), ErrAccountDisabled):
 		return fmt.Errorf("%w (%w)", ErrAccountDisabled, err)
+	case errors.Is(err, transport.ErrRemoved):
+		return fmt.Errorf("%w (%w)", ErrRemoved, err)
 	default:
 		return fmt.Errorf("%w (%w)", ErrServer, err)
 	}

@@ -62,6 +62,15 @@ func (c *Client) oweContacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	me, err := c.knownByID(ctx, c.profile.Account)
+	if err != nil {
+		return err
+	}
+	for _, peer := range me.parties() {
+		if peer.Device.ID != c.profile.Device {
+			c.duties.add(peer.Account, peer.Device.ID)
+		}
+	}
 	for _, contact := range contacts {
 		if contact.State != localdb.Friend {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -56,6 +57,7 @@ type Client struct {
 	profile localdb.Profile // name, server, keys: fixed once registered
 	me      *pq3.Identity
 	key     *account.SigningKey
+	roster  atomic.Pointer[account.Roster] // of this account, as last stored
 	entropy pq3.Entropy
 	server  *transport.Client
 
@@ -158,6 +160,9 @@ func (c *Client) identify() error {
 		return err
 	}
 	device, ok := roster.Device(c.profile.Device)
+	if !ok {
+		device, ok = roster.Removed(c.profile.Device)
+	}
 	if !ok {
 		return fmt.Errorf("%w: this device is not in its own roster", ErrRoster)
 	}

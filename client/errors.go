@@ -100,6 +100,22 @@ var (
 	ErrNoComparison = errors.New("no live comparison of codes with this contact is through, nothing was changed")
 	// ErrVerificationLocked: too many live comparisons have failed.
 	ErrVerificationLocked = errors.New("three live comparisons with this contact failed within a day, so none is begun for now")
+	// ErrRemoved: this device is not on its account any more.
+	ErrRemoved = errors.New("this device was removed from its account; what it has received stays readable, and it sends and receives nothing more")
+	// ErrStaleDevices: the server speaks of newer devices and does not show them.
+	ErrStaleDevices = errors.New("the server says that the recipient's devices have changed and does not prove it, nothing was sent to them")
+	// ErrNoDevice: the account has no such device.
+	ErrNoDevice = errors.New("this account has no such device, nothing was changed")
+	// ErrThisDevice: a device does not remove itself.
+	ErrThisDevice = errors.New("this is the device you are at, nothing was changed; remove it from another one")
+	// ErrDeviceName: a name that no device can have.
+	ErrDeviceName = errors.New("a device's name has 1 to 64 bytes, nothing was changed")
+	// ErrHeld: the recovery key lets no device change the account now.
+	ErrHeld = errors.New("the recovery key holds this account, so no device can change it for now")
+	// ErrDevicesChanged: other devices were faster, again and again.
+	ErrDevicesChanged = errors.New("other devices keep changing this account, nothing was changed")
+	// ErrNews: what an own device tells does not make sense.
+	ErrNews = errors.New("news from another device of this account were not understood")
 	// ErrServer: the server answered, but with a fault or a refusal.
 	ErrServer = errors.New("the server did not accept the request")
 )

@@ -108,15 +108,19 @@ func (c *Client) MarkShown(ctx context.Context, ids ...content.ID) error {
 		if err != nil {
 			return err
 		}
+		rows = slices.DeleteFunc(rows, func(row localdb.Message) bool { return !slices.Contains(ids, row.ID) })
 		for _, row := range rows {
-			if !slices.Contains(ids, row.ID) {
-				continue
-			}
 			if err := tx.MarkShown(row.Account, row.ID); err != nil {
 				return err
 			}
 		}
-		return nil
+		seen, err := marksOf(tx, rows)
+		for _, n := range seen {
+			if err := c.tell(tx, n); err != nil {
+				return err
+			}
+		}
+		return err
 	})
 }
 

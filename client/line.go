@@ -142,12 +142,15 @@ func (c *Client) sendWaiting(ctx context.Context) error {
 	if err := c.flushQueued(ctx); err != nil {
 		return err
 	}
+	if err := c.payOwed(ctx); err != nil {
+		return err
+	}
 	return c.flush(ctx)
 }
 
 // passing reports whether an error of a connection may go away by itself.
 func passing(err error) bool {
-	return err == nil || errors.Is(err, errAgain) || errors.Is(err, ErrOffline) || errors.Is(err, transport.ErrOffline) ||
+	return err == nil || errors.Is(err, ErrStaleDevices) || errors.Is(err, errAgain) || errors.Is(err, ErrOffline) || errors.Is(err, transport.ErrOffline) ||
 		errors.Is(err, transport.ErrReplaced) || errors.Is(err, transport.ErrLimited) || errors.Is(err, transport.ErrServer) ||
 		errors.Is(err, ErrTransparency)
 }

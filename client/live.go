@@ -315,7 +315,7 @@ func (c *Client) verifyLive(ctx context.Context, p person, heard string) error {
 			return failRun(tx, row, now)
 		}
 		row.Failed, row.FailedAt = 0, 0
-		return errors.Join(putRun(tx, row, nil), verified(tx, p.row))
+		return errors.Join(putRun(tx, row, nil), verified(tx, p.row), c.tellContact(tx, p.row.Account))
 	})
 	if err == nil && differs {
 		return reject.New("V-253", ErrCodeDiffers, "the run has ended")

@@ -23,17 +23,24 @@ const (
 func (c *Client) flush(ctx context.Context) error {
 	c.transmit.Lock()
 	defer c.transmit.Unlock()
-	declined := 0
+	declined, renewed := 0, renewal{}
 	for {
 		rows, err := c.pending(ctx, declined)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		outcomes, err := c.server.Send(ctx, envelopes(rows))
+		claims, err := c.claims(ctx, rows)
 		if err != nil {
-			return remote(err)
+			return err
+		}
+		outcomes, err := c.server.Send(ctx, envelopes(rows), claims...)
+		if err != nil {
+			return c.expelled(ctx, remote(err))
 		}
 		if err := c.record(ctx, rows, outcomes); err != nil {
+			return err
+		}
+		if err := c.renew(ctx, renewed, rows, outcomes); err != nil {
 			return err
 		}
 		for _, outcome := range outcomes {
@@ -94,7 +101,7 @@ func (c *Client) recordOne(tx *localdb.Tx, row localdb.Outgoing, outcome transpo
 	case transport.UnknownDevice, transport.Gone:
 		c.rosters.doubt(row.Account)
 		return c.undeliverable(tx, row)
-	default: // full, or undecided: the row stays and goes out again later
+	default: // full, undecided, or stale until the account was looked up: the row stays and goes out again later
 		return nil
 	}
 }

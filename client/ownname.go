@@ -94,7 +94,11 @@ func (c *Client) lookAtOwnName(ctx context.Context) error {
 		return err
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		if n := len(served.Statements) - len(c.profile.Statements); n > 0 && known != nil && p.name.Version > known.Version {
+		me, err := c.self(tx)
+		if err != nil {
+			return err
+		}
+		if n := len(served.Statements) - len(me.row.Statements); n > 0 && known != nil && p.name.Version > known.Version {
 			text := fmt.Sprintf("The log holds %d changes of your devices that this one had not heard of. If they were not yours, see 'posthorn device list' and remove what you do not know.", n)
 			if err := notify(tx, text); err != nil {
 				return err

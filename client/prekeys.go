@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,7 +43,11 @@ func (c *Client) ensurePrekey(ctx context.Context) error {
 		}
 		starts, err := tx.CountBundleStarts(newest.Hash)
 		age := clock.Since(instant(newest.NotBefore))
-		usable = age < prekeyLife && age > -prekeyLife && starts < fullBundle
+		if err != nil {
+			return err
+		}
+		worn, err := tx.Worn()
+		usable = age < prekeyLife && age > -prekeyLife && starts < fullBundle && !worn
 		return err
 	})
 	switch {
@@ -64,7 +69,7 @@ func (c *Client) rotatePrekey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.update(ctx, func(tx *localdb.Tx) error { return putPrekey(tx, prekey) }); err != nil {
+	if err := c.update(ctx, func(tx *localdb.Tx) error { return errors.Join(putPrekey(tx, prekey), tx.ClearWorn()) }); err != nil {
 		return err
 	}
 	return c.publish(ctx, prekey.Bundle())
@@ -140,6 +145,9 @@ func (c *Client) startAfresh(ctx context.Context) error {
 			if err := tx.DeleteSession(row.Device, row.ID); err != nil {
 				return err
 			}
+		}
+		if err := tx.MarkWorn(); err != nil { // whoever had the copy may have its prekeys
+			return err
 		}
 		return notify(tx, "this profile was put back from a copy, so every session starts afresh")
 	})

@@ -57,8 +57,8 @@ func (c *Client) receive(ctx context.Context, d transport.Delivery) (verdict, er
 
 // sender finds the device that an envelope claims, in a verified roster.
 func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, error) {
-	if d.SenderAccount == c.profile.Account {
-		return sender{}, reject.New("V-104", ErrSender, "an envelope from this account to itself")
+	if c.isSelf(d.SenderAccount) && d.SenderDevice == c.profile.Device {
+		return sender{}, reject.New("V-104", ErrSender, "an envelope from this device to itself")
 	}
 	p, err := c.findByID(ctx, d.SenderAccount, false)
 	if err != nil {
@@ -127,7 +127,7 @@ func (b *book) receive(from sender, m *pq3.Message) (opened bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	contact, err := meet(b.tx, from.row, b.now)
+	contact, err := b.meet(from.row)
 	if err != nil {
 		return false, err
 	}
@@ -160,6 +160,15 @@ func (b *book) unseal(m *pq3.Message) (*pq3.Session, []byte, error) {
 		Key: accepted.Replay, Bundle: accepted.Bundle, Device: b.peer.Device.ID, At: millis(b.now),
 	})
 	return accepted.Session, accepted.Plaintext, err
+}
+
+// meet makes sure that the sender's account has a row; the own account is the
+// profile.
+func (b *book) meet(row localdb.Contact) (localdb.Contact, error) {
+	if b.client.isSelf(row.Account) {
+		return row, nil
+	}
+	return meet(b.tx, row, b.now)
 }
 
 // meetDevice makes sure that the device has a row.

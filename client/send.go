@@ -40,6 +40,9 @@ func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Bod
 	if to == c.profile.Name {
 		return Sent{}, ErrOwnName
 	}
+	if err := c.belongs(ctx); err != nil {
+		return Sent{}, err
+	}
 	sent := Sent{ID: message.ID}
 	recipient, err := c.findByName(ctx, to)
 	if errors.Is(err, ErrOffline) {
@@ -54,7 +57,7 @@ func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Bod
 	if err := c.sealText(ctx, recipient, message); err != nil {
 		return c.keepUnsealed(ctx, to, message, err)
 	}
-	flushed := c.flush(ctx)
+	flushed := errors.Join(c.payOwed(ctx), c.flush(ctx))
 	sent.Accepted, err = c.accepted(ctx, message.ID)
 	if err != nil || sent.Accepted {
 		return sent, err
@@ -90,30 +93,52 @@ func (c *Client) whyNotAccepted(ctx context.Context, id content.ID, flushed erro
 }
 
 // sealText seals a text for every device of the recipient, each in a
-// transaction of its own with the text and the contact.
+// transaction of its own with the text and the contact. A device whose keys
+// cannot be used now is owed the text, unless no other device gets it.
 func (c *Client) sealText(ctx context.Context, to person, message content.Message) error {
+	sealed, waiting := 0, []account.Party(nil)
+	var why error
 	for _, peer := range to.parties() {
-		if err := c.suited(peer); err != nil {
+		err := c.suited(peer)
+		if err == nil {
+			err = c.sealTextFor(ctx, to, peer, message)
+		}
+		switch {
+		case errors.Is(err, ErrWaitingForPeer), errors.Is(err, ErrNoCommonSuite):
+			waiting, why = append(waiting, peer), err
+		case err != nil:
+			return err
+		default:
+			sealed++
+		}
+	}
+	if sealed == 0 || len(waiting) == 0 {
+		return why
+	}
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		for _, peer := range waiting {
+			if err := c.oweText(tx, peer.Account, peer.Device.ID, message.ID); err != nil {
+				return err
+			}
+		}
+		return notify(tx, fmt.Sprintf("%d of @%s's devices cannot get the text yet and are sent it later", len(waiting), to.row.Name))
+	})
+}
+
+func (c *Client) sealTextFor(ctx context.Context, to person, peer account.Party, message content.Message) error {
+	return c.sealFor(ctx, peer, func(b *book) error {
+		if err := befriend(b.tx, to.row, b.now); err != nil {
 			return err
 		}
-		err := c.sealFor(ctx, peer, func(b *book) error {
-			if err := befriend(b.tx, to.row, b.now); err != nil {
-				return err
-			}
-			size, err := b.seal(message, localdb.OutgoingText, 0)
-			if err != nil {
-				return err
-			}
-			if err := storeSentText(b, message, size); err != nil {
-				return err
-			}
-			return b.gossip()
-		})
+		size, err := b.seal(message, localdb.OutgoingText, 0)
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		if err := storeSentText(b, to, message, size); err != nil {
+			return err
+		}
+		return b.gossip()
+	})
 }
 
 // suited refuses a device that does not support the one suite this client
@@ -206,16 +231,19 @@ func meet(tx *localdb.Tx, row localdb.Contact, now time.Time) (localdb.Contact, 
 }
 
 // storeSentText records a text and its files once, however many devices they go
-// to.
-func storeSentText(b *book, message content.Message, size int) error {
+// to, and owes the own devices a copy.
+func storeSentText(b *book, to person, message content.Message, size int) error {
 	text, files := wordsOf(message.Body)
 	if err := keepFiles(b.tx, message.ID, files); err != nil {
 		return err
 	}
-	_, err := b.tx.InsertMessage(localdb.Message{
+	fresh, err := b.tx.InsertMessage(localdb.Message{
 		ID: message.ID, Account: b.peer.Account, Outgoing: true, Shown: true,
 		Body: text, SentAt: message.SentAt, ReceivedAt: message.SentAt,
 		Level: levelName(account.PQ3A), WireSize: size, State: localdb.Queued,
 	})
-	return err
+	if err != nil || !fresh {
+		return err
+	}
+	return b.client.tellSent(b.tx, to.row, message)
 }

@@ -23,6 +23,12 @@ func (c *Client) settle(ctx context.Context) error {
 	if err := c.compareHeard(ctx); err != nil {
 		return err
 	}
+	if err := c.takeIn(ctx); err != nil {
+		return err
+	}
+	if err := c.payOwed(ctx); err != nil {
+		return err
+	}
 	return c.flush(ctx)
 }
 

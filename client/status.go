@@ -27,11 +27,11 @@ const reachTimeout = 2 * time.Second
 // a sign of life and waits at most two seconds for it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	s := Status{Account: c.profile.Name, AccountID: c.profile.Account, Server: c.profile.ServerURL}
-	roster, err := account.ReplayRoster(c.profile.Statements)
+	me, err := c.knownByID(ctx, c.profile.Account)
 	if err != nil {
 		return Status{}, err
 	}
-	s.Devices = len(roster.Devices())
+	s.Devices = len(me.roster.Devices())
 	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
 		if s.Outbox, err = tx.CountPending(); err != nil {
 			return err

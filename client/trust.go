@@ -163,7 +163,7 @@ func (c *Client) BlockContact(ctx context.Context, name account.Name, blocked bo
 		case row.State == localdb.Blocked:
 			row.State = localdb.Friend
 		}
-		return tx.PutContact(row)
+		return errors.Join(tx.PutContact(row), c.tellContact(tx, row.Account))
 	})
 }
 

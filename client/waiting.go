@@ -35,7 +35,7 @@ func (b *book) putAside(from sender, m *pq3.Message) error {
 	if err := b.admitSession(m.Session(), totals.Sessions); err != nil {
 		return err
 	}
-	if _, err := meet(b.tx, from.row, b.now); err != nil {
+	if _, err := b.meet(from.row); err != nil {
 		return err
 	}
 	if err := b.meetDevice(); err != nil {
@@ -149,7 +149,7 @@ func (b *book) openWaiting(row localdb.WaitingMessage) error {
 	if err != nil {
 		return err
 	}
-	contact, err := b.tx.Contact(row.Account)
+	contact, err := b.owner()
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,15 @@ func (b *book) openWaiting(row localdb.WaitingMessage) error {
 		return err
 	}
 	return b.apply(contact, m, message)
+}
+
+// owner is the account of the peer device.
+func (b *book) owner() (localdb.Contact, error) {
+	if !b.client.isSelf(b.peer.Account) {
+		return b.tx.Contact(b.peer.Account)
+	}
+	me, err := b.client.self(b.tx)
+	return me.row, err
 }
 
 // drainAll tries everything that waits, after a crash between the message that

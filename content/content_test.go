@@ -24,6 +24,7 @@ func messages() []Message {
 		{ID: id(9), SentAt: 9, Body: Files{Files: files(1), Text: "The minutes"}},
 		{ID: id(10), Body: Files{Files: files(3)}},
 		{ID: id(11), SentAt: 3, Body: Verification{Run: [16]byte{1, 15: 9}, Step: 1, Data: []byte("commitment")}},
+		{ID: id(13), Body: Sync{What: 1, Data: []byte("news")}},
 		{ID: id(12), Body: Gossip{Head: [108]byte{1, 107: 9}}},
 	}
 }
@@ -90,7 +91,7 @@ func TestV70TruncatedOrLongerMessageRefused(t *testing.T) {
 
 func TestV71UnknownKindRefused(t *testing.T) {
 	for k := range 256 {
-		if k >= int(kindText) && k <= int(kindFiles) || k == int(kindGossip) || k == int(kindVerification) {
+		if k >= int(kindText) && k <= int(kindFiles) || k == int(kindSync) || k == int(kindGossip) || k == int(kindVerification) {
 			continue
 		}
 		b := make([]byte, headerSize)
@@ -165,4 +166,15 @@ func wantRefusal(t *testing.T, err error, check string, sentinel error) {
 	if !errors.As(err, &refusal) || refusal.Check != check || !errors.Is(err, sentinel) {
 		t.Errorf("got %v, want %s %v", err, check, sentinel)
 	}
+}
+
+func TestV220NewsWithoutKindOrDataRefused(t *testing.T) {
+	for _, s := range []Sync{{What: 0, Data: []byte("x")}, {What: 1}, {What: 1, Data: make([]byte, MaxSync+1)}} {
+		if _, err := Encode(Message{Body: s}); !errors.Is(err, ErrSync) {
+			t.Errorf("kind %d with %d bytes: %v", s.What, len(s.Data), err)
+		}
+	}
+	b := append(make([]byte, headerSize), 0, 0, 0, 0, 1, 7)
+	b[0], b[1] = version, byte(kindSync)
+	refused(t, b, "V-220", ErrSync)
 }

@@ -13,7 +13,7 @@ import (
 // drawMessage is a message that the rules allow.
 func drawMessage(s *decodertest.Source) Message {
 	m := Message{SentAt: s.U64()}
-	k := []kind{kindText, kindReceipt, kindRekey, kindRekeyReply, kindObjectsWanted, kindObjects, kindFiles, kindVerification, kindGossip}[s.Below(9)]
+	k := []kind{kindText, kindReceipt, kindRekey, kindRekeyReply, kindObjectsWanted, kindObjects, kindFiles, kindVerification, kindGossip, kindSync}[s.Below(10)]
 	s.Fill(m.ID[:])
 	switch k {
 	case kindText:
@@ -31,6 +31,8 @@ func drawMessage(s *decodertest.Source) Message {
 		m.Body = w
 	case kindFiles:
 		m.Body = drawFiles(s)
+	case kindSync:
+		m.Body = Sync{What: uint8(1 + s.Below(255)), Data: append(s.Bytes(1000), 1)}
 	case kindGossip:
 		g := Gossip{}
 		s.Fill(g.Head[:])
@@ -87,7 +89,7 @@ func encoded(m Message) []byte {
 func FuzzDecode(f *testing.F) {
 	for i, m := range messages() {
 		if b := encoded(m); len(b) < 1000 {
-			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects", "files", "files-alone", "verification", "gossip"}[i], b)
+			decodertest.Seed(f, []string{"text", "unicode", "long", "receipt", "rekey", "rekey-reply", "objects-wanted", "objects", "files", "files-alone", "verification", "sync", "gossip"}[i], b)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -56,19 +56,20 @@ const (
 	kindObjectsWanted
 	kindObjects
 	kindFiles
+	kindSync
 	kindGossip       kind = 9
 	kindVerification kind = 10
 )
 
 // Body is one of Text, Receipt, Rekey, RekeyReply, ObjectsWanted, Objects,
-// Files, Gossip and Verification.
+// Files, Sync, Gossip and Verification.
 type Body interface {
 	kind() kind
 	appendTo(dst []byte) ([]byte, error)
 }
 
 // Encode gives the canonical form. Errors: ErrTextTooLong, ErrText, ErrReceipt,
-// ErrFiles, ErrVerification.
+// ErrFiles, ErrVerification, ErrSync.
 func Encode(m Message) ([]byte, error) {
 	b := make([]byte, 0, headerSize+64)
 	b = append(b, version, byte(m.Body.kind()))
@@ -117,6 +118,8 @@ func readBody(k kind, r *codec.Reader) (Body, error) {
 		return Objects{}, nil
 	case kindFiles:
 		return readFiles(r)
+	case kindSync:
+		return readSync(r)
 	case kindGossip:
 		return readGossip(r), nil
 	case kindVerification:

@@ -83,12 +83,13 @@ func (tx *Tx) PeerDevices(owner account.ID) ([]PeerDevice, error) {
 
 // ForgetDevice erases everything kept about a device that its account has
 // removed: sessions, skipped keys, waiting messages, limits and bundle record.
-// Envelopes not yet accepted for it go as well.
+// Envelopes for it go as well, and what was to be sealed for it.
 func (tx *Tx) ForgetDevice(id account.DeviceID) error {
 	for _, statement := range []string{
 		"DELETE FROM sessions WHERE device = ?", "DELETE FROM waiting WHERE device = ?",
 		"DELETE FROM repairs WHERE device = ?", "DELETE FROM devices WHERE device = ?",
-		"DELETE FROM receipts WHERE device = ?", "DELETE FROM outgoing WHERE device = ? AND accepted = 0",
+		"DELETE FROM receipts WHERE device = ?", "DELETE FROM outgoing WHERE device = ?",
+		"DELETE FROM owed WHERE device = ?",
 	} {
 		if _, err := tx.exec(statement, id[:]); err != nil {
 			return err

@@ -13,6 +13,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addFiles,
 	(*Tx).addVerifications,
 	(*Tx).addTransparency,
+	(*Tx).addOwnDevices,
 }
 
 // schemaVersion is what this program writes.

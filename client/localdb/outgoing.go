@@ -19,6 +19,7 @@ const (
 	OutgoingControl
 	OutgoingVerification
 	OutgoingGossip
+	OutgoingSync
 )
 
 // Outgoing is an envelope for one device. It is written in the transaction

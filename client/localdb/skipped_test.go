@@ -39,7 +39,7 @@ func TestVersion1KeepsItsSkippedKeys(t *testing.T) {
 	update(t, db, func(tx *Tx) error {
 		stored := errors.Join(tx.PutSession(full), tx.PutSession(empty))
 		toVersion1 := tx.run("DROP TABLE verifications; ALTER TABLE contacts DROP COLUMN verified; ALTER TABLE contacts DROP COLUMN changed;" +
-			" DROP TABLE kt_log; DROP TABLE kt_names; DROP TABLE kt_told; DROP TABLE kt_heard; DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
+			" DROP TABLE owed; DROP TABLE arrived; DROP TABLE device_names; DROP TABLE kt_log; DROP TABLE kt_names; DROP TABLE kt_told; DROP TABLE kt_heard; DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
 			" ALTER TABLE sessions ADD COLUMN skipped BLOB NOT NULL DEFAULT x''; PRAGMA user_version = 1")
 		return errors.Join(stored, toVersion1,
 			putOldSkipped(tx, full, keys), putOldSkipped(tx, empty, nil))

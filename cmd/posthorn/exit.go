@@ -96,6 +96,13 @@ var verdicts = []verdict{
 	{client.ErrVerificationLocked, exitLimit, "", "compare the 60 digits instead, or try again in a day"},
 	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel; then 'posthorn verify @NAME CODE', or 'posthorn contact accept @NAME' to take the new account"},
 	{client.ErrRoster, exitTrust, "", "the server's answer does not prove itself; tell its operator"},
+	{client.ErrStaleDevices, exitTrust, "", "try again in a moment; if it stays, tell the server's operator"},
+	{client.ErrRemoved, exitUser, "", "to write again, make this machine a new device with 'posthorn device link' and another --home"},
+	{client.ErrNoDevice, exitNotFound, "", "'posthorn device list' shows the devices"},
+	{client.ErrThisDevice, exitUser, "", "run the command on another device of the account"},
+	{client.ErrDeviceName, exitUsage, "", "give a shorter name"},
+	{client.ErrHeld, exitTrust, "", "wait for an hour, or sign the change with the recovery phrase"},
+	{client.ErrDevicesChanged, exitUser, "", "try again in a moment"},
 	{client.ErrNoCommonSuite, exitTrust, "", "they need a newer client"},
 
 	{client.ErrRecipientFull, exitLimit, "", "a later posthorn command sends it, once they have read their messages"},

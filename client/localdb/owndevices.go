@@ -1,0 +1,159 @@
+package localdb
+
+import (
+	"errors"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/content"
+)
+
+// ownDevicesSchema is the step that brought several devices of one account.
+const ownDevicesSchema = `
+CREATE TABLE owed (id BLOB PRIMARY KEY, device BLOB NOT NULL, account BLOB NOT NULL, what INTEGER NOT NULL,
+	item BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX owed_by_device ON owed (device);
+CREATE TABLE arrived (id BLOB PRIMARY KEY, what INTEGER NOT NULL, item BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE device_names (device BLOB PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+`
+
+func (tx *Tx) addOwnDevices() error { return tx.run(ownDevicesSchema) }
+
+// Owed is something that is still to be sealed for a device: a text for a device
+// that a contact has added meanwhile, or news for an own device.
+type Owed struct {
+	ID      content.ID // of the frame that it becomes; for a text, of the row
+	Device  account.DeviceID
+	Account account.ID
+	What    uint8  // 0: a text, whose content id Item is; else the kind of news
+	Item    []byte // sealed
+	At      uint64 // ms
+}
+
+// PutOwed records o.
+func (tx *Tx) PutOwed(o Owed) error {
+	_, err := tx.exec("INSERT INTO owed VALUES (?, ?, ?, ?, ?, ?)",
+		o.ID[:], o.Device[:], o.Account[:], o.What, tx.rows.seal("owed.item", o.ID[:], o.Item), o.At)
+	return err
+}
+
+// AllOwed lists what is owed, oldest first.
+func (tx *Tx) AllOwed() ([]Owed, error) {
+	return list(tx, func(row scanner) (o Owed, err error) {
+		var sealed []byte
+		if err := row.Scan(fixed(o.ID[:]), fixed(o.Device[:]), fixed(o.Account[:]), &o.What, &sealed, &o.At); err != nil {
+			return Owed{}, err
+		}
+		o.Item, err = tx.rows.open("owed.item", o.ID[:], sealed)
+		return o, err
+	}, "SELECT id, device, account, what, item, at FROM owed ORDER BY rowid")
+}
+
+// DeleteOwed removes what was sealed.
+func (tx *Tx) DeleteOwed(id content.ID) error {
+	_, err := tx.exec("DELETE FROM owed WHERE id = ?", id[:])
+	return err
+}
+
+// Arrived is news from an own device that has not been taken in yet.
+type Arrived struct {
+	ID   content.ID
+	What uint8
+	Item []byte // sealed
+	At   uint64 // ms
+}
+
+// PutArrived stores a once.
+func (tx *Tx) PutArrived(a Arrived) error {
+	_, err := tx.exec("INSERT INTO arrived VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		a.ID[:], a.What, tx.rows.seal("arrived.item", a.ID[:], a.Item), a.At)
+	return err
+}
+
+// AllArrived lists the news that wait, in order of arrival.
+func (tx *Tx) AllArrived() ([]Arrived, error) {
+	return list(tx, func(row scanner) (a Arrived, err error) {
+		var sealed []byte
+		if err := row.Scan(fixed(a.ID[:]), &a.What, &sealed, &a.At); err != nil {
+			return Arrived{}, err
+		}
+		a.Item, err = tx.rows.open("arrived.item", a.ID[:], sealed)
+		return a, err
+	}, "SELECT id, what, item, at FROM arrived ORDER BY rowid")
+}
+
+// DeleteArrived removes news that were taken in.
+func (tx *Tx) DeleteArrived(id content.ID) error {
+	_, err := tx.exec("DELETE FROM arrived WHERE id = ?", id[:])
+	return err
+}
+
+// IncomingMessage returns the message that somebody sent under id, or
+// ErrNotFound.
+func (tx *Tx) IncomingMessage(from account.ID, id content.ID) (Message, error) {
+	return one(tx.row(selectMessages+" WHERE account = ? AND outgoing = 0 AND id = ?", from[:], id[:]), scanMessage)
+}
+
+// DeviceName is what the user calls one of the own devices.
+type DeviceName struct {
+	Device account.DeviceID
+	Name   string
+	At     uint64 // ms; the newest name counts
+}
+
+// PutDeviceName stores n unless a newer name is there.
+func (tx *Tx) PutDeviceName(n DeviceName) error {
+	_, err := tx.exec("INSERT INTO device_names VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at"+
+		" WHERE excluded.at > at", n.Device[:], n.Name, n.At)
+	return err
+}
+
+// DeviceNames lists the names of own devices.
+func (tx *Tx) DeviceNames() ([]DeviceName, error) {
+	return list(tx, func(row scanner) (n DeviceName, err error) {
+		err = row.Scan(fixed(n.Device[:]), &n.Name, &n.At)
+		return n, err
+	}, "SELECT device, name, at FROM device_names ORDER BY device")
+}
+
+// metaRemoved notes that the account has removed this device.
+const metaRemoved = "removed"
+
+// Removed reports whether this device was removed from its account.
+func (tx *Tx) Removed() (bool, error) {
+	_, err := tx.meta(metaRemoved)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// MarkRemoved notes that this device was removed from its account, and erases
+// everything that it could send or open messages with. What it has received
+// stays.
+func (tx *Tx) MarkRemoved() error {
+	for _, table := range []string{"sessions", "waiting", "prekeys", "outgoing", "queued", "owed", "arrived", "receipts"} {
+		if _, err := tx.exec("DELETE FROM " + table); err != nil {
+			return err
+		}
+	}
+	return tx.putMeta(metaRemoved, []byte{1})
+}
+
+// metaWorn notes that the newest prekey may be known to somebody else.
+const metaWorn = "worn"
+
+// MarkWorn asks for a new prekey before the newest one is a week old: somebody
+// may have it.
+func (tx *Tx) MarkWorn() error { return tx.putMeta(metaWorn, []byte{1}) }
+
+// Worn reports whether MarkWorn was called since the last ClearWorn.
+func (tx *Tx) Worn() (bool, error) {
+	value, err := tx.meta(metaWorn)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return len(value) == 1 && value[0] == 1, err
+}
+
+// ClearWorn goes into the transaction that stores a new prekey.
+func (tx *Tx) ClearWorn() error { return tx.putMeta(metaWorn, []byte{0}) }

@@ -1,0 +1,170 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/clock"
+)
+
+// self is this account, as others are described. It is a contact of itself
+// whose row is the profile: its other devices are owed what contacts are.
+func (c *Client) self(tx *localdb.Tx) (person, error) {
+	row, err := tx.Profile()
+	if err != nil {
+		return person{}, err
+	}
+	roster := c.roster.Load()
+	if roster == nil || len(roster.Statements()) != len(row.Statements) {
+		if roster, err = account.ReplayRoster(row.Statements); err != nil {
+			return person{}, fmt.Errorf("%w: the own roster: %v", localdb.ErrCorrupt, err)
+		}
+		c.roster.Store(roster)
+	}
+	return person{known: true, roster: roster, row: localdb.Contact{
+		Account: row.Account, Name: row.Name, Statements: row.Statements, State: localdb.Friend, PinnedSuite: account.PQ3A,
+	}}, nil
+}
+
+// isSelf reports whether an account is this one.
+func (c *Client) isSelf(id account.ID) bool { return id == c.profile.Account }
+
+// siblings are the other devices of this account.
+func (c *Client) siblings(tx *localdb.Tx) ([]account.Party, error) {
+	me, err := c.self(tx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(me.parties(), func(p account.Party) bool { return p.Device.ID == c.profile.Device }), nil
+}
+
+// lookAtSelf asks for the own devices when that is due. A server out of reach is
+// no error: what is known counts.
+func (c *Client) lookAtSelf(ctx context.Context) error {
+	if c.rosters.fresh(c.profile.Account, clock.Now()) {
+		return nil
+	}
+	_, err := c.findByID(ctx, c.profile.Account, true)
+	if errors.Is(err, ErrOffline) || errors.Is(err, ErrServer) {
+		return nil
+	}
+	if errors.Is(err, ErrRoster) || errors.Is(err, ErrTransparency) {
+		c.refuse(err)
+		return nil // the own devices stay those that are known
+	}
+	return err
+}
+
+// adopt stores the roster of an account that has gone on, and does what follows
+// from its removals and additions.
+func (c *Client) adopt(tx *localdb.Tx, known, now person) error {
+	if c.isSelf(now.row.Account) {
+		row, err := tx.Profile()
+		if err != nil {
+			return err
+		}
+		row.Statements = now.row.Statements
+		if err := tx.PutProfile(row); err != nil {
+			return err
+		}
+		if err := c.greet(tx, known, now); err != nil {
+			return err
+		}
+	} else if err := storeStatements(tx, now.row); err != nil {
+		return err
+	}
+	for _, device := range known.roster.Devices() {
+		if _, stays := now.roster.Device(device.ID); stays {
+			continue
+		}
+		if err := forgetDevice(tx, now.row.Account, device.ID); err != nil {
+			return err
+		}
+		if c.isSelf(now.row.Account) {
+			if err := tx.MarkWorn(); err != nil { // it may be in other hands, with what it knew
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// greet tells the user of new own devices, and them the names of all.
+func (c *Client) greet(tx *localdb.Tx, known, now person) error {
+	names, err := tx.DeviceNames()
+	if err != nil {
+		return err
+	}
+	for _, device := range now.roster.Devices() {
+		if _, before := known.roster.Device(device.ID); before || device.ID == c.profile.Device {
+			continue
+		}
+		if err := notify(tx, fmt.Sprintf("your account has a new device, %.8s; if it is not yours, run 'posthorn device remove %.8s'", device.ID, device.ID)); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := c.oweDevice(tx, device.ID, newsName{name}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forgetDevice erases everything that ties this device to one that its account
+// has removed: sessions, skipped keys, waiting messages, and envelopes for it. A
+// text that is left for other devices may be through by that.
+func forgetDevice(tx *localdb.Tx, owner account.ID, device account.DeviceID) error {
+	rows, err := tx.UnacknowledgedOutgoing(device)
+	if err != nil {
+		return err
+	}
+	if err := tx.ForgetDevice(device); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if row.Kind != localdb.OutgoingText {
+			continue
+		}
+		left, err := tx.OutgoingOf(row.Content)
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			continue // nobody has confirmed it; its state stays as it is
+		}
+		if err := advance(tx, owner, row.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expelled notes, once, that the server has told this device that its account
+// removed it. Keys for messages are erased; what was received stays readable.
+func (c *Client) expelled(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrRemoved) {
+		return err
+	}
+	return errors.Join(err, c.update(ctx, func(tx *localdb.Tx) error {
+		if done, err := tx.Removed(); err != nil || done {
+			return err
+		}
+		return tx.MarkRemoved()
+	}))
+}
+
+// belongs refuses what a device that was removed must not do any more.
+func (c *Client) belongs(ctx context.Context) error {
+	return c.view(ctx, func(tx *localdb.Tx) error {
+		removed, err := tx.Removed()
+		if err == nil && removed {
+			err = ErrRemoved
+		}
+		return err
+	})
+}
