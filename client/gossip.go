@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
@@ -152,18 +153,25 @@ func (c *Client) compare(ctx context.Context, l *ledger, head kt.Head) (decided 
 			return false, passOver(err)
 		}
 	}
-	if head.Size > l.Size {
-		return false, nil // a node of the server may lag behind
-	}
 	if head.Size == l.Size {
 		return c.compare(ctx, l, head)
 	}
-	steps, err := c.server.LogConsistency(ctx, head.Size, l.Size)
-	if err != nil {
+	return c.connect(ctx, l, head)
+}
+
+// connect asks the server to prove that two sizes of the log, both of which it
+// has signed, belong to one log. Whatever it does but that is a lie, unless it
+// cannot be reached.
+func (c *Client) connect(ctx context.Context, l *ledger, head kt.Head) (decided bool, err error) {
+	older, newer := &kt.Checkpoint{Size: head.Size, Root: head.Root}, &kt.Checkpoint{Size: l.Size, Root: l.Root}
+	if older.Size > newer.Size {
+		older, newer = newer, older
+	}
+	steps, err := c.server.LogConsistency(ctx, older.Size, newer.Size)
+	if err != nil && !errors.Is(err, transport.ErrRefused) {
 		return false, passOver(err)
 	}
-	newer := &kt.Checkpoint{Size: l.Size, Root: l.Root}
-	if newer.Follows(head.Size, head.Root, steps) == nil {
+	if err == nil && newer.Follows(older.Size, older.Root, steps) == nil {
 		return true, nil
 	}
 	return true, c.forked(ctx, l, head, steps)
