@@ -20,6 +20,7 @@ type Contact struct {
 	VerifiedAt time.Time          // zero: never
 	Devices    []account.DeviceID // on the roster as last verified, oldest first
 	FirstSeen  time.Time
+	Log        LogView // as last verified, of this name; zero: the server keeps no log
 }
 
 // Contacts lists the people this profile knows, by name. An account that has
@@ -34,7 +35,7 @@ func (c *Client) Contacts(ctx context.Context) ([]Contact, error) {
 		if row.State == localdb.Former {
 			continue
 		}
-		contact, err := contactOf(row)
+		contact, err := c.described(ctx, row)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +50,17 @@ func (c *Client) Contact(ctx context.Context, name account.Name) (Contact, error
 	if err != nil {
 		return Contact{}, err
 	}
-	return contactOf(p.row)
+	return c.described(ctx, p.row)
+}
+
+// described is a row in the words of the engine, with what the log says of it.
+func (c *Client) described(ctx context.Context, row localdb.Contact) (Contact, error) {
+	out, err := contactOf(row)
+	if err != nil {
+		return Contact{}, err
+	}
+	out.Log, err = c.LogOf(ctx, row.Name)
+	return out, err
 }
 
 func contactOf(row localdb.Contact) (Contact, error) {

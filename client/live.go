@@ -70,7 +70,11 @@ func (c *Client) newRun(ctx context.Context, p person) (id [16]byte, offer []byt
 		if locked(row, now) {
 			return ErrVerificationLocked
 		}
-		run, first := verification.Start(c.myself(), personOf(p.row), c.logHead(), millis(now), c.entropy.Read)
+		head, err := logHead(tx)
+		if err != nil {
+			return err
+		}
+		run, first := verification.Start(c.myself(), personOf(p.row), head, millis(now), c.entropy.Read)
 		offer = first.Marshal()
 		row.ID, row.Device = id, account.DeviceID{}
 		return putRun(tx, row, run)
@@ -169,7 +173,11 @@ func (b *book) answerOffer(from localdb.Contact, row localdb.Verification, step 
 		return err
 	}
 	c := b.client
-	run, answer := verification.Answer(offer, c.myself(), personOf(from), c.logHead(), millis(b.now), c.entropy.Read)
+	head, err := logHead(b.tx)
+	if err != nil {
+		return err
+	}
+	run, answer := verification.Answer(offer, c.myself(), personOf(from), head, millis(b.now), c.entropy.Read)
 	row.ID, row.Device = step.Run, b.peer.Device.ID
 	return errors.Join(putRun(b.tx, row, run), b.sendStep(step.Run, stepOfferB, answer.Marshal()))
 }
@@ -211,6 +219,11 @@ func (b *book) takeOpening(from localdb.Contact, row localdb.Verification, step 
 	}
 	if err != nil {
 		return err
+	}
+	if head := next.TheirHead(); len(head) > 0 {
+		if err := b.hear(head); err != nil {
+			return err
+		}
 	}
 	if err := putRun(b.tx, row, next); err != nil || next.Role() == verification.Starter {
 		return err

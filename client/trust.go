@@ -169,4 +169,11 @@ func (c *Client) BlockContact(ctx context.Context, name account.Name, blocked bo
 
 // logHead is this device's view of the transparency log, for the peer of a
 // comparison; nothing while there is none.
-func (c *Client) logHead() []byte { return nil }
+func logHead(tx *localdb.Tx) ([]byte, error) {
+	row, err := tx.Log()
+	if exists, err := found(err); err != nil || !exists {
+		return nil, err
+	}
+	head, err := headOf(row)
+	return head.Marshal(), err
+}

@@ -121,12 +121,13 @@ type contactJSON struct {
 	VerifiedAt moment   `json:"verified_at"`
 	Devices    []string `json:"devices"`
 	FirstSeen  moment   `json:"first_seen_at"`
+	Log        *logJSON `json:"log"` // null: the server keeps none
 }
 
 func contactOf(c client.Contact) contactJSON {
 	out := contactJSON{
 		Schema: "posthorn.contact/1", Name: string(c.Name), AccountID: c.AccountID.String(), State: standing(c),
-		Verified: string(c.Trust), VerifiedAt: moment(c.VerifiedAt), Devices: []string{}, FirstSeen: moment(c.FirstSeen),
+		Verified: string(c.Trust), VerifiedAt: moment(c.VerifiedAt), Devices: []string{}, FirstSeen: moment(c.FirstSeen), Log: logOf(c.Log),
 	}
 	for _, id := range c.Devices {
 		out.Devices = append(out.Devices, id.String())
