@@ -49,13 +49,18 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.DirectoryServiceUpdateRosterProcedure: newLimiter(l.Registrations),
 			posthornv1connect.DirectoryServiceHoldAccountProcedure:  newLimiter(l.Registrations),
 
-			posthornv1connect.DirectoryServiceFindRecoverableProcedure: newLimiter(l.Registrations),
+			posthornv1connect.DirectoryServiceFindRecoverableProcedure:   newLimiter(l.Registrations),
+			posthornv1connect.TransparencyServiceGetHeadProcedure:        newLimiter(l.Challenges),
+			posthornv1connect.TransparencyServiceGetConsistencyProcedure: newLimiter(l.Challenges),
 		},
 		byAccount: map[string]*limiter{
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,
 			posthornv1connect.DirectoryServiceFetchBundleProcedure:   newLimiter(l.Bundles),
 			posthornv1connect.DirectoryServicePublishBundleProcedure: newLimiter(l.Bundles),
 			posthornv1connect.AttachmentServiceStartUploadProcedure:  newLimiter(l.Attachments),
+
+			posthornv1connect.TransparencyServiceGetUpdatesProcedure: newLimiter(l.Lookups),
+			posthornv1connect.TransparencyServiceGetHistoryProcedure: newLimiter(l.Lookups),
 		},
 		byDevice: map[string]*limiter{
 			posthornv1connect.MailboxServiceSendProcedure:    newLimiter(l.Sends),

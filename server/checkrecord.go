@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/posthorn/posthorn/account"
+	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -31,6 +32,11 @@ func CheckRecord(key string, value []byte) error {
 		return checkUploads(value)
 	case "pairing":
 		return checkPairings(value)
+	case "kt":
+		if ktlog.CheckRecord(key, value) != nil {
+			return errors.New("a record of the transparency log cannot be read")
+		}
+		return nil
 	default:
 		return errors.New("a record of an unknown kind")
 	}

@@ -45,6 +45,11 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "AttachmentService/FetchAttachment": &posthornv1.FetchAttachmentRequest{Id: make([]byte, 16), Length: 1 << 10},
 		s + "PairingService/PostPairing":        post(make([]byte, 16), 0, "hello"),
 		s + "PairingService/FetchPairing":       collect(make([]byte, 16), 0),
+
+		s + "TransparencyService/GetHead":        &posthornv1.GetHeadRequest{},
+		s + "TransparencyService/GetConsistency": &posthornv1.GetConsistencyRequest{From: 1, To: 2},
+		s + "TransparencyService/GetUpdates":     &posthornv1.GetUpdatesRequest{},
+		s + "TransparencyService/GetHistory":     &posthornv1.GetHistoryRequest{},
 	}
 }
 

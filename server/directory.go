@@ -46,6 +46,9 @@ func (s *directoryService) Register(ctx context.Context, request *posthornv1.Reg
 	if err != nil {
 		return nil, err
 	}
+	if err := s.publish(ctx, a.Account); err != nil {
+		return nil, err
+	}
 	text, ends, err := s.auth.tokens.issue(ctx, caller{a.Account, a.Device.ID, box}, request.GetProof().GetChallenge(), now)
 	if err != nil {
 		return nil, notIssued(err)
@@ -95,14 +98,14 @@ func examineBundle(encoded []byte, owner account.Party, now time.Time) (*account
 	return bundle, nil
 }
 
-// GetAccount returns the roster of one account.
+// GetAccount returns the roster of one account, as far as the log shows it.
 func (s *directoryService) GetAccount(ctx context.Context, request *posthornv1.GetAccountRequest) (*posthornv1.GetAccountResponse, error) {
+	if s.log != nil {
+		return s.getProven(ctx, request)
+	}
 	id, record, err := s.find(ctx, request)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, refusal{
-			code: connect.CodeNotFound, reason: api.ReasonUnknownAccount, text: "there is no such account here",
-			hint: "check the spelling of the name", padded: true,
-		}.err(nil)
+		return nil, noSuchAccount()
 	}
 	if err != nil {
 		return nil, err
@@ -110,6 +113,13 @@ func (s *directoryService) GetAccount(ctx context.Context, request *posthornv1.G
 	answer := &posthornv1.GetAccountResponse{Name: string(record.name), AccountId: id[:], Statements: record.statements}
 	answer.Padding = answerPadding(answer)
 	return answer, nil
+}
+
+func noSuchAccount() error {
+	return refusal{
+		code: connect.CodeNotFound, reason: api.ReasonUnknownAccount, text: "there is no such account here",
+		hint: "check the spelling of the name", padded: true,
+	}.err(nil)
 }
 
 // find reads the account that a request names. Of its errors only

@@ -23,9 +23,11 @@ func (srv *Server) Ready() error {
 		return err
 	}
 	if srv.options.Ready != nil {
-		return srv.options.Ready()
+		if err := srv.options.Ready(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return srv.logReady()
 }
 
 // Healthy is nil unless a restart or a repair is needed: an embedded store has

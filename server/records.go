@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/internal/reject"
+	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server/store"
 )
 
@@ -103,6 +105,9 @@ type directory struct {
 	rosters map[account.ID]cachedRoster
 
 	addresses addresses
+
+	log     *ktlog.Log  // of all names; nil: there is none
+	adopted atomic.Bool // every account is in it
 }
 
 // cachedRoster saves the two signature checks of a replay at every login.

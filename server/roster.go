@@ -34,9 +34,13 @@ func (s *directoryService) UpdateRoster(ctx context.Context, request *posthornv1
 	}
 	for {
 		err := s.advance(ctx, statement, request.GetBundles(), clock.Now())
-		if !errors.Is(err, store.ErrVersion) {
-			return &posthornv1.UpdateRosterResponse{}, err
+		if errors.Is(err, store.ErrVersion) {
+			continue
 		}
+		if err == nil {
+			err = s.publish(ctx, statement.Account())
+		}
+		return &posthornv1.UpdateRosterResponse{}, err
 	}
 }
 

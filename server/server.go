@@ -18,6 +18,7 @@ import (
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/reject"
+	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server/blob"
 	"github.com/posthorn/posthorn/server/bus"
 	"github.com/posthorn/posthorn/server/cert"
@@ -45,6 +46,11 @@ type Options struct {
 	Bus bus.Bus
 	// Ready is asked whether something else is still missing; nil asks nobody.
 	Ready func() error
+	// Transparency is the log of all names; the caller closes it after Serve. Nil:
+	// look-ups are answered without proofs, which clients refuse.
+	Transparency *ktlog.Log
+	// LogPublic gives the log of updates to everybody, not to accounts alone.
+	LogPublic bool
 	// Metrics counts what happens; nil counts for nobody.
 	Metrics *metrics.Metrics
 	// Limits bound everything; zero fields mean the default.
@@ -92,6 +98,7 @@ func New(s store.Store, options Options) *Server {
 	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
 	srv.calendar = newCalendar(s, options.Limits.Retention, logger)
 	dir := newDirectory(s)
+	dir.log = options.Transparency
 	srv.auth = newAuthService(dir)
 	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
 	srv.access = newAccess(srv.auth.tokens, options, logger)
@@ -116,9 +123,11 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)
 	posthornv1connect.RegisterPairingServiceHandler(rpc, &pairingService{store: srv.store})
+	posthornv1connect.RegisterTransparencyServiceHandler(rpc, &transparencyService{dir})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", srv.healthz)
 	mux.HandleFunc("GET /readyz", srv.readyz)
+	srv.logFiles(mux)
 	connecthttp.Mount(mux, rpc, connecthttp.WithReadMaxBytes(api.MaxRequest), connecthttp.WithCompressors())
 	return srv.access.wrap(mux)
 }
@@ -189,6 +198,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	var upkeep sync.WaitGroup
 	ousted := make(chan error, 1)
 	upkeep.Go(func() { srv.sweep(background) })
+	upkeep.Go(func() { srv.keepLog(background) })
 	upkeep.Go(func() { srv.access.live.watch(background, srv.store) })
 	upkeep.Go(func() {
 		if err := srv.cluster.run(background); err != nil {

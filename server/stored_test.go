@@ -42,7 +42,7 @@ var (
 // database.
 func TestWhatTheServerStores(t *testing.T) {
 	var kept []string
-	for file, text := range sources(t, ".") {
+	for file, text := range withLog(t) {
 		if file == "checkrecord.go" {
 			continue // it reads keys, and makes none
 		}
@@ -52,6 +52,7 @@ func TestWhatTheServerStores(t *testing.T) {
 	}
 	kept = append(kept, recordFields(t, ".")...)
 	kept = append(kept, recordFields(t, "store/pebble")...)
+	kept = append(kept, recordFields(t, logSources)...)
 	for _, text := range sources(t, "store/pebble") {
 		for _, m := range engineKey.FindAllStringSubmatch(text, -1) {
 			kept = append(kept, "key "+m[1])
@@ -81,6 +82,19 @@ func TestWhatTheServerStores(t *testing.T) {
 	if len(kept) < 40 {
 		t.Errorf("only %d things found in the sources: %v", len(kept), kept)
 	}
+}
+
+// logSources keep records in the store too.
+const logSources = "../kt/log"
+
+// withLog are the shipped files that keep records.
+func withLog(t *testing.T) map[string]string {
+	t.Helper()
+	texts := sources(t, ".")
+	for name, text := range sources(t, logSources) {
+		texts["kt/log/"+name] = text
+	}
+	return texts
 }
 
 // sources are the shipped files of a folder.

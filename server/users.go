@@ -224,19 +224,23 @@ func (srv *Server) Enable(ctx context.Context, name account.Name) error {
 // name and the account's id remain as a marker, so that nobody else can take the
 // name: people who know the account by its name would write to a stranger. What is
 // interrupted is finished by calling it again; on an account that is deleted
-// it does nothing. ErrNoUser for a name that nobody ever had.
+// it does nothing more. The log then shows that the account is gone, and nothing
+// else that anybody could read. ErrNoUser for a name that nobody ever had.
 func (srv *Server) Delete(ctx context.Context, name account.Name) error {
 	d := srv.auth.directory
 	id, _, err := d.accountByName(ctx, name)
 	switch {
 	case errors.Is(err, errDeleted):
-		return nil
+		return srv.forget(ctx, name, id)
 	case errors.Is(err, store.ErrNotFound):
 		return ErrNoUser
 	case err != nil:
 		return err
 	}
-	return srv.remove(ctx, id, name)
+	if err := srv.remove(ctx, id, name); err != nil {
+		return err
+	}
+	return srv.forget(ctx, name, id)
 }
 
 // remove deletes the devices of an account, its files, and then its roster; again

@@ -134,6 +134,7 @@ func parts(storeAt, data, blobs string) []archive.Folder {
 		{Name: blobsFolder, Path: blobs},
 		{Name: tlsFolder, Path: filepath.Join(data, tlsFolder)},
 		{Name: acmeFolder, Path: filepath.Join(data, acmeFolder)},
+		{Name: logKeysFolder, Path: filepath.Join(data, logKeysFolder)},
 	}
 }
 

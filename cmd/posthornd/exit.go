@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/archive"
@@ -54,6 +55,10 @@ var verdicts = []struct {
 	{server.ErrNode, "give each posthornd over one store a --node-name of its own, or none"},
 	{bus.ErrAddress, "write --bus as nats://HOST:PORT or tls://HOST:PORT"},
 	{bus.ErrFiles, "check the files behind --bus-credentials, --bus-ca, --bus-cert and --bus-key"},
+	{ktlog.ErrAhead, "see 'Restoring the log' in docs/operator.md: with the newer store it goes on; otherwise move the folder kt in the data folder away, and expect clients and witnesses to refuse what they have seen more of"},
+	{ktlog.ErrNoKeys, "restore the folder kt-keys in the data folder from a backup"},
+	{ktlog.ErrPolicy, "check the lines witness, group and quorum in the file of --log-witnesses"},
+	{ktlog.ErrRecord, "keep a copy of the folder, then restore a backup"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{archive.ErrArchive, "use another backup; this one was cut short or altered"},
 	{fs.ErrExist, "choose another name"},

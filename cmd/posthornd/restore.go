@@ -69,7 +69,7 @@ func restore(ctx context.Context, file, data string) error {
 		return fmt.Errorf("nothing was restored: %w", err)
 	}
 	defer os.RemoveAll(beside) //nolint:errcheck // it has its name by then, or is of no use
-	if err := archive.Unpack(f, beside, storeFolder, blobsFolder, tlsFolder, acmeFolder); err != nil {
+	if err := archive.Unpack(f, beside, storeFolder, blobsFolder, tlsFolder, acmeFolder, logKeysFolder); err != nil {
 		return fmt.Errorf("nothing was restored: %w", err)
 	}
 	if ctx.Err() != nil {

@@ -26,6 +26,7 @@ type serveOptions struct {
 	store   storeOptions
 	files   attachmentOptions
 	nodes   nodeOptions
+	log     logOptions
 	limits  limitOptions
 	metrics metricsOptions
 }
@@ -72,6 +73,7 @@ before a variable, and a variable before the file.`,
 		o.files.flags(flags)
 	})
 	options.add("Nodes", o.nodes.flags)
+	options.add("Transparency", o.log.flags)
 	options.add("Monitoring", o.metrics.flags)
 	options.add("Limits", o.limits.flags)
 	cmd.SetHelpFunc(options.help)
@@ -134,11 +136,18 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := o.nodes.place(&options, o.shared(), log); err != nil {
 		return err
 	}
+	names, err := o.log.open(ctx, o.data, kept, o.shared(), watch.counts, log)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, names.Close)
+	options.Transparency, options.LogPublic = names, o.log.public
 	srv := server.New(kept, options)
 	watch.follow(srv, kept)
 	if err := srv.Join(ctx); err != nil {
 		return err
 	}
+	prepare(ctx, srv)
 	closeDesk, err := openDesk(srv, kept, o, listener, log)
 	if err != nil {
 		return err

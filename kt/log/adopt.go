@@ -183,7 +183,7 @@ func (l *Log) Epochs(ctx context.Context, from uint64) (list []Epoch, checkpoint
 		return nil, s.checkpoint, nil
 	}
 	updates := 0
-	err = eachEpoch(ctx, l.o.Records, from, func(e epoch) error {
+	err = eachEpoch(ctx, l.o.Records, from, func(e epochRecord) error {
 		if from+uint64(len(list)) == s.size || len(list) == maxEpochs || updates > maxUpdates {
 			return errEnough
 		}

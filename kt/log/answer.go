@@ -27,7 +27,7 @@ type snapshot struct {
 // maxConsistency bounds the proofs that are kept with a snapshot.
 const maxConsistency = 1024
 
-func (l *Log) snapshot(ctx context.Context, st state, h head) (*snapshot, error) {
+func (l *Log) snapshot(ctx context.Context, st state, h headRecord) (*snapshot, error) {
 	builder, err := client.NewProofBuilder(ctx, st.size, l.tiles.roots.tile)
 	if err != nil {
 		return nil, err

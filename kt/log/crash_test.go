@@ -62,7 +62,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 func crashAt(t *testing.T, step int64, after bool) {
 	d := &dying{Records: memory.New(), after: after}
 	d.left.Store(step)
-	o := Options{Folder: filepath.Join(t.TempDir(), "kt"), Records: d, Interval: time.Millisecond, Now: time.Now}
+	o := Options{Folder: filepath.Join(t.TempDir(), "kt"), KeysFolder: filepath.Join(t.TempDir(), "keys"), Records: d, Interval: time.Millisecond, Now: time.Now}
 	confirmed := untilDeath(t, o, d)
 	o.Records = d.Records
 	l := open(t, o)
@@ -109,7 +109,7 @@ func audit(t *testing.T, records Records) {
 	t.Helper()
 	replayed, roots := kt.NewReplay(), map[uint64]bool{}
 	first := true
-	err := eachEpoch(within(t), records, 0, func(e epoch) error {
+	err := eachEpoch(within(t), records, 0, func(e epochRecord) error {
 		if first {
 			first = false
 			return nil
@@ -136,7 +136,7 @@ func audit(t *testing.T, records Records) {
 
 func TestRecordsOfTheLogAreRead(t *testing.T) {
 	records := memory.New()
-	l := open(t, Options{Folder: filepath.Join(t.TempDir(), "kt"), Records: records, Shared: true})
+	l := open(t, Options{Folder: filepath.Join(t.TempDir(), "kt"), KeysFolder: filepath.Join(t.TempDir(), "keys"), Records: records, Shared: true})
 	publish(t, l, recordOf("alice", 0))
 	rows, err := records.Scan(within(t), "kt/", "", 100)
 	if err != nil || len(rows) < 6 {

@@ -9,18 +9,18 @@ import (
 )
 
 func FuzzParseEpoch(f *testing.F) {
-	decodertest.Seed(f, "config", epoch{entry: kt.Config{Counter: 1}.Marshal()}.marshal())
-	decodertest.Seed(f, "root", epoch{kt.Root{Updates: 1}.Marshal(), []kt.Update{{Version: 3}}}.marshal())
+	decodertest.Seed(f, "config", epochRecord{entry: kt.Config{Counter: 1}.Marshal()}.marshal())
+	decodertest.Seed(f, "root", epochRecord{kt.Root{Updates: 1}.Marshal(), []kt.Update{{Version: 3}}}.marshal())
 	decodertest.Seed(f, "credit", []byte{0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		decodertest.Canonical(t, raw, parseEpoch, epoch.marshal)
+		decodertest.Canonical(t, raw, parseEpoch, epochRecord.marshal)
 	})
 }
 
 func FuzzParseHead(f *testing.F) {
-	decodertest.Seed(f, "head", head{7, 8, []byte("checkpoint")}.marshal())
+	decodertest.Seed(f, "head", headRecord{7, 8, []byte("checkpoint")}.marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		decodertest.Canonical(t, raw, parseHead, head.marshal)
+		decodertest.Canonical(t, raw, parseHead, headRecord.marshal)
 	})
 }
 

@@ -19,9 +19,6 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// KeysFolder is the folder with the keys, inside that of the log.
-const KeysFolder = "keys"
-
 const keysFile = "keys.json"
 
 // storedKeys are what the log signs with, and the key that hides names. A single
@@ -131,7 +128,6 @@ var ErrNoKeys = errors.New("log: the keys of the transparency log are missing, a
 
 // fileKeys reads the file, or makes it unless a log has begun without it.
 func fileKeys(folder string, begun bool) (storedKeys, error) {
-	folder = filepath.Join(folder, KeysFolder)
 	raw, err := os.ReadFile(filepath.Join(folder, keysFile))
 	switch {
 	case err == nil:

@@ -66,16 +66,16 @@ func (g *ledger) state() state {
 }
 
 // next is the epoch that would add updates to the ledger.
-func (g *ledger) next(updates []kt.Update, at uint64) (epoch, error) {
+func (g *ledger) next(updates []kt.Update, at uint64) (epochRecord, error) {
 	u, m := clone(g.updates), g.m
 	for _, update := range updates {
 		if err := appendLeaf(u, update.Marshal()); err != nil {
-			return epoch{}, err
+			return epochRecord{}, err
 		}
 		m = advance(m, update)
 	}
 	root := kt.Root{Updates: u.End(), UpdatesRoot: rootOf(u), MapRoot: m.Root(), At: max(at, g.last.At)}
-	return epoch{root.Marshal(), updates}, nil
+	return epochRecord{root.Marshal(), updates}, nil
 }
 
 // advance is the map after an update.
@@ -85,7 +85,7 @@ func advance(m *kt.Map, u kt.Update) *kt.Map {
 }
 
 // apply adds an epoch, and checks that its root follows. ErrRecord.
-func (g *ledger) apply(e epoch) error {
+func (g *ledger) apply(e epochRecord) error {
 	m := g.m
 	for _, u := range e.updates {
 		m = advance(m, u)
@@ -98,7 +98,7 @@ func (g *ledger) apply(e epoch) error {
 }
 
 // grow adds an epoch to both trees, and leaves the map alone.
-func (g *ledger) grow(e epoch) (err error) {
+func (g *ledger) grow(e epochRecord) (err error) {
 	for _, u := range e.updates {
 		if err := appendLeaf(g.updates, u.Marshal()); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (g *ledger) agrees() error {
 const scanPage = 512
 
 // eachEpoch visits the stored epochs from one on, in order and without a gap.
-func eachEpoch(ctx context.Context, records Records, from uint64, visit func(epoch) error) error {
+func eachEpoch(ctx context.Context, records Records, from uint64, visit func(epochRecord) error) error {
 	after := ""
 	if from > 0 {
 		after = epochKey(from - 1)
@@ -165,7 +165,7 @@ var errEnough = errors.New("log: enough")
 // each index. ErrRecord also if there are not so many.
 func replay(ctx context.Context, records Records, size uint64) (*ledger, error) {
 	g, values := newLedger(), map[kt.Index]kt.Value{}
-	err := eachEpoch(ctx, records, 0, func(e epoch) error {
+	err := eachEpoch(ctx, records, 0, func(e epochRecord) error {
 		if size > 0 && g.size == size {
 			return errEnough
 		}
@@ -193,8 +193,8 @@ func replay(ctx context.Context, records Records, size uint64) (*ledger, error) 
 
 // follow applies the epochs that other nodes have added, and shows each to
 // visit with the state after it.
-func (g *ledger) follow(ctx context.Context, records Records, visit func(epoch) error) error {
-	return eachEpoch(ctx, records, g.size, func(e epoch) error {
+func (g *ledger) follow(ctx context.Context, records Records, visit func(epochRecord) error) error {
+	return eachEpoch(ctx, records, g.size, func(e epochRecord) error {
 		if err := g.apply(e); err != nil {
 			return err
 		}

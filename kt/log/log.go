@@ -41,13 +41,14 @@ var (
 
 // Options are what a log needs.
 type Options struct {
-	Folder    string        // for tiles and, of a single server, keys
-	Records   Records       // where the truth is
-	Shared    bool          // other nodes have the same records
-	Witnesses []byte        // tlog-policy with witnesses and a quorum; empty: none are asked
-	Interval  time.Duration // between two epochs; 0: DefaultInterval
-	Now       func() time.Time
-	Logger    *slog.Logger
+	Folder     string        // for tiles
+	KeysFolder string        // for the keys of a single server
+	Records    Records       // where the truth is
+	Shared     bool          // other nodes have the same records
+	Witnesses  []byte        // tlog-policy with witnesses and a quorum; empty: none are asked
+	Interval   time.Duration // between two epochs; 0: DefaultInterval
+	Now        func() time.Time
+	Logger     *slog.Logger
 	// Failed is called for each attempt at a witness that brought no signature;
 	// nil: by nobody.
 	Failed func()
@@ -98,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	keys, err := loadKeys(ctx, o.Folder, o.Records, o.Shared)
+	keys, err := loadKeys(ctx, o.KeysFolder, o.Records, o.Shared)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (l *Log) first(ctx context.Context, config kt.Config, text []byte) (f first
 		return f, err
 	}
 	config.Policy = sha256.Sum256(f.policy)
-	_, err = l.o.Records.CAS(ctx, epochKey(0), 0, epoch{entry: config.Marshal()}.marshal())
+	_, err = l.o.Records.CAS(ctx, epochKey(0), 0, epochRecord{entry: config.Marshal()}.marshal())
 	if err != nil && !errors.Is(err, store.ErrVersion) {
 		return f, err
 	}

@@ -55,7 +55,7 @@ func open(t *testing.T, o Options) *Log {
 
 // fresh are the options of a log that begins.
 func fresh(t *testing.T) Options {
-	return Options{Folder: filepath.Join(t.TempDir(), "kt"), Records: memory.New()}
+	return Options{Folder: filepath.Join(t.TempDir(), "kt"), KeysFolder: filepath.Join(t.TempDir(), "keys"), Records: memory.New()}
 }
 
 func publish(t *testing.T, l *Log, r kt.Record) {
@@ -212,7 +212,7 @@ func TestLogWithoutItsKeysIsRefused(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(o.Folder); err != nil {
+	if err := os.RemoveAll(o.KeysFolder); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(within(t), o); !errors.Is(err, ErrNoKeys) {
@@ -223,7 +223,7 @@ func TestLogWithoutItsKeysIsRefused(t *testing.T) {
 func TestKeysAreTheOwnersAlone(t *testing.T) {
 	o := fresh(t)
 	l := open(t, o)
-	info, err := os.Stat(filepath.Join(o.Folder, KeysFolder, keysFile))
+	info, err := os.Stat(filepath.Join(o.KeysFolder, keysFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info.Mode(), err)
 	}
@@ -238,7 +238,7 @@ func TestKeysAreTheOwnersAlone(t *testing.T) {
 func TestTwoNodesWriteOneLog(t *testing.T) {
 	records := memory.New()
 	shared := func() Options {
-		return Options{Folder: filepath.Join(t.TempDir(), "kt"), Records: records, Shared: true}
+		return Options{Folder: filepath.Join(t.TempDir(), "kt"), KeysFolder: filepath.Join(t.TempDir(), "keys"), Records: records, Shared: true}
 	}
 	nodes := []*Log{open(t, shared()), open(t, shared())}
 	if nodes[0].Origin() != nodes[1].Origin() {

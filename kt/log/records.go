@@ -52,13 +52,13 @@ func epochKey(n uint64) string { return fmt.Sprintf("%s%016x", epochPrefix, n) }
 
 func labelKey(name account.Name) string { return labelPrefix + string(name) }
 
-// epoch is one entry of R with what it adds to U. Entry 0 is the config.
-type epoch struct {
+// epochRecord is one entry of R with what it adds to U. Entry 0 is the config.
+type epochRecord struct {
 	entry   []byte
 	updates []kt.Update
 }
 
-func (e epoch) marshal() []byte {
+func (e epochRecord) marshal() []byte {
 	b := codec.AppendV16(nil, e.entry)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(e.updates)))
 	for _, u := range e.updates {
@@ -67,45 +67,45 @@ func (e epoch) marshal() []byte {
 	return b
 }
 
-func parseEpoch(b []byte) (e epoch, err error) {
+func parseEpoch(b []byte) (e epochRecord, err error) {
 	r := codec.NewReader(b)
 	e.entry = r.V16(1024)
 	count := r.U32()
 	if count > maxBatch || r.Len() != int(count)*kt.UpdateSize {
-		return epoch{}, ErrRecord
+		return epochRecord{}, ErrRecord
 	}
 	for range count {
 		u, err := kt.ParseUpdate(r.Bytes(kt.UpdateSize))
 		if err != nil {
-			return epoch{}, ErrRecord
+			return epochRecord{}, ErrRecord
 		}
 		e.updates = append(e.updates, u)
 	}
 	if !r.Done() {
-		return epoch{}, ErrRecord
+		return epochRecord{}, ErrRecord
 	}
 	return e, nil
 }
 
-// head is the newest checkpoint that was published, whichever node did it.
-type head struct {
+// headRecord is the newest checkpoint that was published, whichever node did it.
+type headRecord struct {
 	size       uint64
 	published  uint64 // ms
 	checkpoint []byte
 }
 
-func (h head) marshal() []byte {
+func (h headRecord) marshal() []byte {
 	b := binary.BigEndian.AppendUint64(nil, h.size)
 	b = binary.BigEndian.AppendUint64(b, h.published)
 	return codec.AppendV32(b, h.checkpoint)
 }
 
-func parseHead(b []byte) (h head, err error) {
+func parseHead(b []byte) (h headRecord, err error) {
 	r := codec.NewReader(b)
 	h.size = r.U64()
 	h.published = r.U64()
 	if h.checkpoint = r.V32(kt.MaxCheckpoint); !r.Done() {
-		return head{}, ErrRecord
+		return headRecord{}, ErrRecord
 	}
 	return h, nil
 }

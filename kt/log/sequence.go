@@ -66,7 +66,7 @@ func (l *Log) read(ctx context.Context) error {
 		return err
 	}
 	l.behind = []state{g.state()}
-	err = g.follow(ctx, l.o.Records, func(epoch) error {
+	err = g.follow(ctx, l.o.Records, func(epochRecord) error {
 		l.behind = append(l.behind, g.state())
 		return nil
 	})
@@ -133,7 +133,7 @@ func (l *Log) look(ctx context.Context) error {
 // follow takes over epochs of other nodes.
 func (l *Log) follow(ctx context.Context) error {
 	g := l.ledger
-	return g.follow(ctx, l.o.Records, func(e epoch) error {
+	return g.follow(ctx, l.o.Records, func(e epochRecord) error {
 		l.behind = append(l.behind, g.state())
 		return l.tiles.follow(ctx, e, g.size, g.updates.End())
 	})
@@ -295,7 +295,7 @@ func (l *Log) commit(ctx context.Context, g *ledger, updates []kt.Update) error 
 }
 
 // settle finds out whether an epoch was written although the store failed.
-func (l *Log) settle(ctx context.Context, g *ledger, e epoch, failed error) error {
+func (l *Log) settle(ctx context.Context, g *ledger, e epochRecord, failed error) error {
 	written, err := has(ctx, l.o.Records, epochKey(g.size))
 	if err != nil {
 		return errors.Join(failed, err)
@@ -307,7 +307,7 @@ func (l *Log) settle(ctx context.Context, g *ledger, e epoch, failed error) erro
 }
 
 // take lets ledger and tiles follow an epoch that is written.
-func (l *Log) take(ctx context.Context, g *ledger, e epoch) error {
+func (l *Log) take(ctx context.Context, g *ledger, e epochRecord) error {
 	if err := g.apply(e); err != nil {
 		return err
 	}
@@ -375,13 +375,13 @@ func (l *Log) adopt(ctx context.Context) error {
 }
 
 // readHead reads what was published last; size 0: nothing.
-func readHead(ctx context.Context, records Records) (head, error) {
+func readHead(ctx context.Context, records Records) (headRecord, error) {
 	value, _, err := records.Get(ctx, headKey)
 	if errors.Is(err, store.ErrNotFound) {
-		return head{}, nil
+		return headRecord{}, nil
 	}
 	if err != nil {
-		return head{}, err
+		return headRecord{}, err
 	}
 	return parseHead(value)
 }
@@ -405,7 +405,7 @@ func (l *Log) offer(ctx context.Context, signed []byte) error {
 				return err
 			}
 		}
-		h := head{c.Size, uint64(l.o.Now().UnixMilli()), signed}
+		h := headRecord{c.Size, uint64(l.o.Now().UnixMilli()), signed}
 		if _, err = l.o.Records.CAS(ctx, headKey, version, h.marshal()); !errors.Is(err, store.ErrVersion) {
 			return err
 		}
@@ -414,7 +414,7 @@ func (l *Log) offer(ctx context.Context, signed []byte) error {
 
 // newer reports whether a checkpoint is to replace a published one: it is of a
 // greater size, or was signed later.
-func (l *Log) newer(c *kt.Checkpoint, than head) bool {
+func (l *Log) newer(c *kt.Checkpoint, than headRecord) bool {
 	if c.Size != than.size {
 		return c.Size > than.size
 	}
@@ -423,7 +423,7 @@ func (l *Log) newer(c *kt.Checkpoint, than head) bool {
 }
 
 // serve takes a published head into use.
-func (l *Log) serve(ctx context.Context, h head) error {
+func (l *Log) serve(ctx context.Context, h headRecord) error {
 	if s := l.served.Load(); s != nil && (h.size < s.size || string(s.checkpoint) == string(h.checkpoint)) {
 		return nil
 	}

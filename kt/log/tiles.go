@@ -74,7 +74,7 @@ func openSigned(ctx context.Context, folder string, keys [2]keyPair, o treeOptio
 
 // follow adds an epoch to both logs. The entries of U come first, so that no
 // root is published before what it is of.
-func (t *tiles) follow(ctx context.Context, e epoch, size, updates uint64) error {
+func (t *tiles) follow(ctx context.Context, e epochRecord, size, updates uint64) error {
 	entries := make([][]byte, len(e.updates))
 	for i, u := range e.updates {
 		entries[i] = u.Marshal()
@@ -119,7 +119,7 @@ func (t *tiles) refillUpdates(ctx context.Context, records Records, from, have u
 		have, waiting = have+uint64(len(waiting)), nil
 		return err
 	}
-	err := eachEpoch(ctx, records, from, func(e epoch) error {
+	err := eachEpoch(ctx, records, from, func(e epochRecord) error {
 		root, err := kt.ParseRoot(e.entry)
 		if err != nil {
 			return ErrRecord
@@ -148,7 +148,7 @@ func (t *tiles) refillRoots(ctx context.Context, records Records, have uint64) e
 		have, waiting = have+uint64(len(waiting)), nil
 		return err
 	}
-	err := eachEpoch(ctx, records, have, func(e epoch) error {
+	err := eachEpoch(ctx, records, have, func(e epochRecord) error {
 		if waiting = append(waiting, e.entry); len(waiting) < addBatch {
 			return nil
 		}

@@ -27,6 +27,7 @@ type Metrics struct {
 	expired   prometheus.Counter
 	streams   prometheus.Gauge
 	conns     prometheus.Gauge
+	witnesses prometheus.Counter
 }
 
 // callBuckets are bounds in seconds: from an answer out of memory to the longest
@@ -58,11 +59,14 @@ func New() *Metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "posthorn_streams", Help: "Open delivery streams.",
 		}),
+		witnesses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "posthorn_log_witness_failures_total", Help: "Requests to witnesses that brought no signature.",
+		}),
 		conns: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "posthorn_connections", Help: "Open connections.",
 		}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.refusals, m.envelopes, m.bytes, m.expired, m.streams, m.conns,
+	m.registry.MustRegister(m.calls, m.seconds, m.refusals, m.envelopes, m.bytes, m.expired, m.streams, m.conns, m.witnesses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -101,6 +105,23 @@ func (m *Metrics) Stream(by int) { m.streams.Add(float64(by)) }
 
 // Connection counts a connection in the same way.
 func (m *Metrics) Connection(by int) { m.conns.Add(float64(by)) }
+
+// WitnessFailed counts a request to a witness that brought no signature.
+func (m *Metrics) WitnessFailed() { m.witnesses.Inc() }
+
+// WatchLog adds how old the newest checkpoint of the transparency log is; false:
+// there is none. Once for each Metrics.
+func (m *Metrics) WatchLog(age func() (time.Duration, bool)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "posthorn_log_checkpoint_age_seconds", Help: "How long ago the newest checkpoint of the transparency log was published; -1 when there is none. Clients believe one for a day.",
+	}, func() float64 {
+		d, ok := age()
+		if !ok {
+			return -1
+		}
+		return d.Seconds()
+	}))
+}
 
 // Watch adds what a store holds and how long its syncs take. Once for each
 // Metrics.
