@@ -29,8 +29,8 @@ const (
 	ReasonReplaced           = "replaced" // by a newer stream of the device
 	ReasonStorage            = "storage"
 	ReasonStopping           = "stopping"
-	ReasonStarting           = "starting"    // the log is being read
-	ReasonUnpublished        = "unpublished" // stored, and not yet in the published log
+	ReasonStarting           = "starting"       // the log is being read
+	ReasonUnpublished        = "unpublished"    // stored, and not yet in the published log
 	ReasonNoAttachments      = "no_attachments" // this server keeps none
 	ReasonUnknownAttachment  = "unknown_attachment"
 	ReasonAttachmentSize     = "attachment_size"  // over the server's limit

@@ -2,7 +2,6 @@ package log
 
 import (
 	"context"
-	"math"
 	"sync"
 
 	"github.com/transparency-dev/tessera/client"
@@ -83,7 +82,7 @@ type Asked struct {
 
 // DeletedSeq is the number of statements in the last record of a name whose
 // account was deleted: no roster has so many. Its head is zero.
-const DeletedSeq = math.MaxUint64
+const DeletedSeq = kt.DeletedSeq
 
 // Reply is what the log says of a name, and the record that it has of it.
 type Reply struct {
