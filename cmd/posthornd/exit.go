@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	ktlog "github.com/posthorn/posthorn/kt/log"
+	"github.com/posthorn/posthorn/kt/witness"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/archive"
@@ -59,6 +60,10 @@ var verdicts = []struct {
 	{ktlog.ErrNoKeys, "restore the folder kt-keys in the data folder from a backup"},
 	{ktlog.ErrPolicy, "check the lines witness, group and quorum in the file of --log-witnesses"},
 	{ktlog.ErrRecord, "keep a copy of the folder, then restore a backup"},
+	{ktlog.ErrFolder, "name the folder that 'posthornd serve' was started with"},
+	{witness.ErrState, "restore nothing older: make a new witness with another file, and change the policies that name it"},
+	{witness.ErrLogs, "see 'posthornd log checkpoint --json' on the log's server, and give --log one of root_log_keys"},
+	{errWitnessInUse, "stop the other one, or name another file with --state"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{archive.ErrArchive, "use another backup; this one was cut short or altered"},
 	{fs.ErrExist, "choose another name"},

@@ -41,7 +41,7 @@ devices that are away. It cannot read them. All its data is in one folder.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd, err.Error())
 	})
-	root.AddCommand(newServe(a), newCheck(a), newHealth(a), newStatus(a), newMigrate(a), newInvite(a), newUser(a), newBackup(a), newRestore(a), newVersion(a))
+	root.AddCommand(newServe(a), newCheck(a), newHealth(a), newStatus(a), newMigrate(a), newLog(a), newWitness(a), newInvite(a), newUser(a), newBackup(a), newRestore(a), newVersion(a))
 	return root
 }
 

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -67,13 +65,4 @@ func prepare(ctx context.Context, srv *server.Server) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	srv.Prepare(bounded)
-}
-
-// logged tells whether a data folder has a transparency log.
-func logged(data string) (bool, error) {
-	_, err := os.Stat(filepath.Join(data, logFolder))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

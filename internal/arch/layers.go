@@ -59,6 +59,7 @@ var layers = []layer{
 	{"server/cert/...", []string{"internal/reject", "server/cert"}, "certificates know nothing of mailboxes"},
 	{"server/blob/...", []string{"api/...", "server/blob"}, "a driver keeps bytes under ids and knows no service"},
 	{"server/store/relocate", []string{"server/store"}, "it knows stores by their contract alone"},
+	{"kt/witness", over(ground), "a witness knows logs by their checkpoints, and nothing of what is in them"},
 	{"kt/log", over(ground, "account", "kt", "server/store"), "a log is kept in records of a store, and knows no service"},
 	{"server/...", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},

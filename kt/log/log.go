@@ -155,8 +155,10 @@ func (l *Log) begin(ctx context.Context, vrf *kt.VRFKey) error {
 		return errors.New("log: the store holds a transparency log with other keys than these; nothing was started")
 	}
 	l.text = first.policy
-	l.policy, err = kt.NewPolicy(first.policy, first.config)
-	return err
+	if l.policy, err = kt.NewPolicy(first.policy, first.config); err != nil {
+		return errors.Join(ErrPolicy, err)
+	}
+	return l.writePublic()
 }
 
 // firstEntry is the first entry of R and the policy that it names.
