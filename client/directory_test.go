@@ -180,7 +180,7 @@ func TestA16UnusableBundleLeavesTheTextWaiting(t *testing.T) {
 		})
 	})
 	sent, err := alice.Send(w.ctx, "bob", "kept")
-	if !errors.Is(err, ErrWaitingForPeer) || sent.ID == (content.ID{}) {
+	if !errors.Is(err, ErrBundle) || !errors.Is(err, ErrWaitingForPeer) || sent.ID == (content.ID{}) {
 		t.Fatalf("%+v, %v", sent, err)
 	}
 	if s, err := alice.Status(w.ctx); err != nil || s.Outbox != 1 {

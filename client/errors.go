@@ -60,6 +60,10 @@ var (
 	// ErrWaitingForPeer: the text is kept. It goes out when the peer's device
 	// has published a prekey bundle that can be used.
 	ErrWaitingForPeer = errors.New("no usable prekey bundle of the peer's device, the text is kept and goes out later")
+	// ErrBundle: the server gave a prekey bundle that the peer's device did not
+	// make, or an older one than before. It comes with ErrWaitingForPeer: the
+	// text is kept.
+	ErrBundle = errors.New("the server gave keys that the peer's device did not publish, or old ones; nothing was sent, and the text is kept")
 	// ErrRecipientFull: the text is kept. The recipient's mailbox has no room.
 	ErrRecipientFull = errors.New("the recipient's mailbox is full, the text is kept and goes out later")
 	// ErrNotDelivered: the recipient's device is gone from the server.

@@ -11,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/internal/reject"
 )
 
 // Sent says what became of a text when Send returned.
@@ -23,8 +24,8 @@ type Sent struct {
 
 // Send stores a text for a name and hands it to the server. It makes the
 // recipient a contact. The text is on disk, sealed, before anything leaves the
-// machine. Errors that keep the text: ErrOffline, ErrWaitingForPeer,
-// ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
+// machine. Errors that keep the text: ErrOffline, ErrWaitingForPeer
+// (also inside ErrBundle), ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
 // ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
 func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, error) {
 	return c.sendBody(ctx, to, content.Text{Text: text})
@@ -172,9 +173,21 @@ func (c *Client) sealFor(ctx context.Context, peer account.Party, f func(*book) 
 		return f(b)
 	})
 	if c.refuse(err) {
-		return fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+		return unusable(err)
 	}
 	return err
+}
+
+// unusable leaves what was to be sealed waiting for another bundle, and says
+// whether this one was a lie. One that has run out need not be: its device may
+// have been off for a month.
+func unusable(err error) error {
+	waiting := fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+	rule, ok := errors.AsType[*reject.Error](err)
+	if ok && errors.Is(err, account.ErrBundle) && rule.Check != "V-15" {
+		return fmt.Errorf("%w: %w", ErrBundle, waiting)
+	}
+	return waiting
 }
 
 func (c *Client) withBook(ctx context.Context, peer account.Party, f func(*book) error) error {
@@ -204,7 +217,7 @@ func (c *Client) fetchBundle(ctx context.Context, peer account.Party) (*account.
 	}
 	if err != nil {
 		c.refuse(err)
-		return nil, fmt.Errorf("%w (%w)", ErrWaitingForPeer, err)
+		return nil, unusable(err)
 	}
 	return bundle, nil
 }

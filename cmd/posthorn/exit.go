@@ -103,6 +103,7 @@ var verdicts = []verdict{
 	{client.ErrDeviceName, exitUsage, "", "give a shorter name"},
 	{client.ErrHeld, exitTrust, "", "wait for an hour, or sign the change with the recovery phrase"},
 	{client.ErrDevicesChanged, exitUser, "", "try again in a moment"},
+	{client.ErrBundle, exitTrust, "", "tell the server's operator; a later posthorn command sends the text, once the server gives their keys"},
 	{client.ErrNoCommonSuite, exitTrust, "", "they need a newer client"},
 
 	{client.ErrRecipientFull, exitLimit, "", "a later posthorn command sends it, once they have read their messages"},

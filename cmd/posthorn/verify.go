@@ -176,6 +176,9 @@ func (a *app) liveCode(ctx context.Context, c *client.Client, name account.Name,
 			return code, nil
 		}
 	}
+	if errors.Is(err, client.ErrBundle) {
+		return "", err
+	}
 	for _, absent := range []error{client.ErrNoComparison, client.ErrOffline, client.ErrWaitingForPeer} {
 		if errors.Is(err, absent) {
 			return "", nil
