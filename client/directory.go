@@ -163,7 +163,13 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 	if known.row.Name != found.row.Name {
 		return person{}, reject.New("V-102", ErrChangedAccount, "an account keeps its name")
 	}
+	if forked(known.row) {
+		return known, c.keep(ctx, proof)
+	}
 	merged, err := extend(known, found)
+	if errors.Is(err, errContradicts) && proof != nil && !c.isSelf(known.row.Account) {
+		return known, c.noteFork(ctx, known, found, proof)
+	}
 	if err != nil {
 		return person{}, err
 	}
@@ -209,14 +215,14 @@ func verifyRecord(record transport.Record) (person, error) {
 	return person{row: row, roster: roster}, nil
 }
 
+// errContradicts is ErrRoster for two chains that differ.
+var errContradicts = fmt.Errorf("%w: it contradicts the roster known so far", ErrRoster)
+
 // extend accepts a roster that continues the known one. A shorter one is an
 // old copy, and the known one stays; two that differ are a fork.
 func extend(known, found person) (person, error) {
-	shared := min(len(known.row.Statements), len(found.row.Statements))
-	for i := range shared {
-		if !bytes.Equal(known.row.Statements[i], found.row.Statements[i]) {
-			return person{}, reject.New("V-103", ErrRoster, "it contradicts the roster known so far")
-		}
+	if common(known.row.Statements, found.row.Statements) < min(len(known.row.Statements), len(found.row.Statements)) {
+		return person{}, reject.New("V-103", errContradicts, "it contradicts the roster known so far")
 	}
 	if len(found.row.Statements) <= len(known.row.Statements) {
 		return known, nil

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/posthorn/posthorn/client/localdb"
 )
@@ -46,6 +47,8 @@ var (
 	// ErrChangedAccount: the name now belongs to another account than the one
 	// it was first seen with. Nothing was sent.
 	ErrChangedAccount = errors.New("the name belongs to another account than before, nothing was sent")
+	// ErrForked: the log holds two different lists of a contact's devices.
+	ErrForked = fmt.Errorf("the log holds two different lists of this contact's devices, nothing was sent (%w)", ErrChangedAccount)
 	// ErrRoster: the directory's answer about an account does not prove itself.
 	ErrRoster = errors.New("the directory's record of this account does not verify, nothing was sent")
 	// ErrTransparency: what the server says is not what its log proves. It comes

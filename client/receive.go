@@ -77,6 +77,9 @@ func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, erro
 	if p.row.State == localdb.Blocked || p.row.State == localdb.Former {
 		return sender{}, reject.New("V-104", ErrSender, "the account is blocked here")
 	}
+	if err := c.believed(ctx, p, d.SenderDevice); err != nil {
+		return sender{}, err
+	}
 	return sender{person: p, party: account.Party{Account: d.SenderAccount, Device: device}}, nil
 }
 

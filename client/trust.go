@@ -48,6 +48,9 @@ func (c *Client) myself() verification.Person {
 
 // unchanged refuses a name whose account has changed until that was reviewed.
 func unchanged(p person) error {
+	if p.known && forked(p.row) {
+		return reject.New("V-224", ErrForked, "not reviewed yet")
+	}
 	if p.known && trustOf(p.row) == Changed {
 		return reject.New("V-102", ErrChangedAccount, "not reviewed yet")
 	}
@@ -73,7 +76,7 @@ func (c *Client) noteChange(ctx context.Context, holder localdb.Contact, shown a
 // present is the account that the directory shows under a name now, verified,
 // whatever this profile has thought of the name so far.
 func (c *Client) present(ctx context.Context, name account.Name) (person, error) {
-	record, err := c.server.AccountByName(ctx, name)
+	record, proof, err := c.provenByName(ctx, name)
 	if errors.Is(err, transport.ErrNotFound) {
 		return person{}, ErrUnknownName
 	}
@@ -87,7 +90,7 @@ func (c *Client) present(ctx context.Context, name account.Name) (person, error)
 	if shown.row.Name != name {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another name")
 	}
-	return shown, nil
+	return shown, c.keep(ctx, proof)
 }
 
 // replaceHolder makes the account that the directory shows now the one of a
@@ -100,11 +103,19 @@ func (c *Client) replaceHolder(ctx context.Context, holder, shown person, verifi
 			return err
 		}
 		old.ChangedTo = account.ID{}
+		if forked(holder.row) {
+			old.VerifiedAt = 0 // what was compared said nothing of the second list
+		}
 		if old.Account != shown.row.Account {
 			old.State, old.VerifiedAt = localdb.Former, 0
 		}
 		if err := tx.PutContact(old); err != nil {
 			return err
+		}
+		if forked(holder.row) && old.Account == shown.row.Account {
+			if err := c.settleFork(tx, holder, shown); err != nil {
+				return err
+			}
 		}
 		if err := befriend(tx, shown.row, clock.Now()); err != nil {
 			return err

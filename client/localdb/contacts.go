@@ -23,7 +23,8 @@ type Contact struct {
 	FirstSeen   uint64        // ms
 	VerifiedAt  uint64        // when the user compared a code, ms; zero: never
 	// ChangedTo is another account that the directory has shown under this name
-	// since. Nothing is sent until the user has reviewed that; zero: none.
+	// since. Nothing is sent until the user has reviewed that; zero: none. Equal
+	// to Account: its roster has forked.
 	ChangedTo account.ID
 }
 

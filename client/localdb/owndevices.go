@@ -1,6 +1,7 @@
 package localdb
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"github.com/posthorn/posthorn/account"
@@ -157,3 +158,26 @@ func (tx *Tx) Worn() (bool, error) {
 
 // ClearWorn goes into the transaction that stores a new prekey.
 func (tx *Tx) ClearWorn() error { return tx.putMeta(metaWorn, []byte{0}) }
+
+func metaFork(id account.ID) string { return "fork " + id.String() }
+
+// PutFork notes how many statements two chains of an account have in common; 0
+// once the user has decided between them.
+func (tx *Tx) PutFork(id account.ID, shared int) error {
+	return tx.putMeta(metaFork(id), binary.BigEndian.AppendUint32(nil, uint32(shared)))
+}
+
+// Fork is what PutFork has noted, or 0.
+func (tx *Tx) Fork(id account.ID) (int, error) {
+	value, err := tx.meta(metaFork(id))
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err == nil && len(value) != 4 {
+		err = corrupt("a fork")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(binary.BigEndian.Uint32(value)), nil
+}

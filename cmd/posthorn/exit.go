@@ -94,6 +94,7 @@ var verdicts = []verdict{
 	{client.ErrCodeDiffers, exitTrust, "", "look for a slip; if there is none, somebody may stand between you: send nothing that matters and compare again on another way"},
 	{client.ErrNoComparison, exitUser, "", "run 'posthorn verify @NAME' while both of you are online, or compare the 60 digits"},
 	{client.ErrVerificationLocked, exitLimit, "", "compare the 60 digits instead, or try again in a day"},
+	{client.ErrForked, exitTrust, "the log holds two different lists of this contact's devices, nothing was sent", "ask them on another channel which devices are theirs; then 'posthorn contact accept @NAME' takes the list that is there now"},
 	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel; then 'posthorn verify @NAME CODE', or 'posthorn contact accept @NAME' to take the new account"},
 	{client.ErrRoster, exitTrust, "", "the server's answer does not prove itself; tell its operator"},
 	{client.ErrStaleDevices, exitTrust, "", "try again in a moment; if it stays, tell the server's operator"},
