@@ -85,6 +85,9 @@ func (c *Client) prepare(ctx context.Context) error {
 	if err := c.takeIn(ctx); err != nil {
 		return err
 	}
+	if err := c.continueTransfers(ctx); err != nil {
+		return err
+	}
 	return c.sendWaiting(ctx)
 }
 

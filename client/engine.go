@@ -122,6 +122,9 @@ func attach(cfg Config, db *localdb.DB) (*Client, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if !c.profile.Registered && len(c.profile.Statements) == 0 {
+		return nil, fmt.Errorf("%w: its linking was not finished; run device link again", ErrNoProfile)
+	}
 	if err := c.identify(); err != nil {
 		return nil, err
 	}
@@ -184,6 +187,16 @@ func (c *Client) Name() account.Name { return c.profile.Name }
 
 // AccountID is the id of this account.
 func (c *Client) AccountID() account.ID { return c.profile.Account }
+
+// Self is who this profile is: one device of one account.
+type Self struct {
+	Name    account.Name
+	Account account.ID
+	Device  account.DeviceID
+}
+
+// Self returns it.
+func (c *Client) Self() Self { return Self{c.profile.Name, c.profile.Account, c.profile.Device} }
 
 // update runs one read-write transaction.
 func (c *Client) update(ctx context.Context, f func(*localdb.Tx) error) error {

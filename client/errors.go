@@ -123,6 +123,20 @@ var (
 	ErrDevicesChanged = errors.New("other devices keep changing this account, nothing was changed")
 	// ErrNews: what an own device tells does not make sense.
 	ErrNews = errors.New("news from another device of this account were not understood")
+	// ErrHistory: what the server has as this account's history does not open.
+	ErrHistory = errors.New("the history on the server is not what the other device sent; this part was not taken")
+	// ErrNobodyWaits: the code is good for no device that waits now.
+	ErrNobodyWaits = errors.New("no device is waiting under this code, nothing was changed")
+	// ErrCodeExpired: ten minutes are over.
+	ErrCodeExpired = errors.New("the code has run out, nothing was changed")
+	// ErrPairing: somebody without the code took part in the pairing.
+	ErrPairing = errors.New("the other side of this pairing does not have the code, nothing was changed")
+	// ErrDeclined: the user of the other device said no.
+	ErrDeclined = errors.New("the other device did not let this one in")
+	// ErrOvertaken: the account's devices changed while two of them paired.
+	ErrOvertaken = errors.New("the account's devices changed meanwhile, so no device was added")
+	// ErrNotLinked: the other device could not put this one on the account.
+	ErrNotLinked = errors.New("the other device could not finish, so this one is not linked yet")
 	// ErrServer: the server answered, but with a fault or a refusal.
 	ErrServer = errors.New("the server did not accept the request")
 )

@@ -21,6 +21,7 @@ import (
 //	server start|stop|kill   a posthornd of its own; its address is $SERVER
 //	alice ARGS...            posthorn with Alice's profile; also bob, carol
 //	code N alice ARGS...     the same, ending with exit code N
+//	linked NEW OLD           a new profile becomes a device of that of OLD; the last outputs are JSON
 //	held FOLDER              wait until a program uses the profile
 //	sametext FILE            the last output is one JSON line whose text is FILE
 //	saveall NAME FOLDER      save every attachment that NAME has
@@ -29,9 +30,9 @@ func TestStories(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"server": serverCommand, "code": codeCommand, "held": heldCommand,
-		"sametext": sameTextCommand, "private": privateCommand, "saveall": saveAllCommand,
+		"sametext": sameTextCommand, "private": privateCommand, "saveall": saveAllCommand, "linked": linkedCommand,
 	}
-	for _, name := range []string{"alice", "bob", "carol"} {
+	for _, name := range []string{"alice", "bob", "carol", "laptop"} {
 		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if err := asPerson(ts, name, args); (err != nil) != neg {
 				ts.Fatalf("%s %v: %v", name, args, err)

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding"
 	"encoding/binary"
@@ -87,16 +86,8 @@ func parseUploads(b []byte) (all uploads, err error) {
 	return all, nil
 }
 
-// uploadID follows from the account and what it drew, so that a repeated call
-// finds the same upload and no account can take the id of another's.
-func uploadID(id account.ID, nonce [16]byte) (out blob.ID) {
-	h := sha256.New()
-	h.Write([]byte("posthorn/upload/v1"))
-	h.Write(id[:])
-	h.Write(nonce[:])
-	copy(out[:], h.Sum(nil))
-	return out
-}
+// uploadID is api.UploadID as the id of a blob.
+func uploadID(id account.ID, nonce [16]byte) blob.ID { return blob.ID(api.UploadID(id, nonce)) }
 
 // find is the place of an upload, or -1.
 func (all uploads) find(id blob.ID) int {

@@ -14,6 +14,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addVerifications,
 	(*Tx).addTransparency,
 	(*Tx).addOwnDevices,
+	(*Tx).addTransfers,
 }
 
 // schemaVersion is what this program writes.

@@ -67,10 +67,15 @@ type scanner interface{ Scan(...any) error }
 // one scans a single row; ErrNotFound when there is none.
 func one[T any](row *sql.Row, scan func(scanner) (T, error)) (T, error) {
 	v, err := scan(row)
+	return v, noRow(err)
+}
+
+// noRow turns SQL's word for nothing into ErrNotFound.
+func noRow(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrNotFound
+		return ErrNotFound
 	}
-	return v, err
+	return err
 }
 
 // list scans every row of a query.

@@ -45,6 +45,9 @@ type Options struct {
 	// all calls. Without it plain http is HTTP/1.1, which every proxy passes on.
 	// With TLS the two ends always negotiate.
 	H2C bool
+	// Anyone takes whatever certificate the server shows. Only for calls that
+	// need no trust in it and carry no token: those of a pairing.
+	Anyone bool
 	// Pin is the one certificate that the server may show; nil: any that the
 	// system trusts for the address.
 	Pin *invite.Fingerprint
@@ -63,6 +66,7 @@ type Client struct {
 
 	attachments  posthornv1connect.AttachmentServiceClient
 	transparency posthornv1connect.TransparencyServiceClient
+	pairing      posthornv1connect.PairingServiceClient
 
 	mu    sync.Mutex // guards token; held while a new one is fetched
 	token token
@@ -90,6 +94,7 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 
 		attachments:  posthornv1connect.NewAttachmentServiceClient(rpc),
 		transparency: posthornv1connect.NewTransparencyServiceClient(rpc),
+		pairing:      posthornv1connect.NewPairingServiceClient(rpc),
 	}, nil
 }
 
@@ -106,7 +111,7 @@ func newHTTP(options Options) *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     tlsConfig(options.Pin),
+		TLSClientConfig:     tlsConfig(options),
 		TLSHandshakeTimeout: dialTimeout,
 		IdleConnTimeout:     90 * time.Second,
 		MaxIdleConnsPerHost: keptConnections,

@@ -52,6 +52,10 @@ var (
 	ErrHeld = errors.New("transport: the recovery key holds this account")
 	// ErrRemoved: this device is not on its account any more.
 	ErrRemoved = errors.New("transport: this device was removed from its account")
+	// ErrNobodyWaits: no device waits at this slot, or its time is over.
+	ErrNobodyWaits = errors.New("transport: no device is waiting under this code")
+	// ErrSlotTaken: somebody else has left another message there.
+	ErrSlotTaken = errors.New("transport: somebody else has answered under this code")
 	// ErrServer: the server answered with a fault of its own.
 	ErrServer = errors.New("transport: the server failed")
 )
@@ -130,6 +134,10 @@ func refine(err error, reason string) error {
 		return ErrHeld
 	case api.ReasonDeviceRemoved:
 		return ErrRemoved
+	case api.ReasonPairingUnknown:
+		return ErrNobodyWaits
+	case api.ReasonPairingTaken:
+		return ErrSlotTaken
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/internal/visible"
 	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/kt"
+	"github.com/posthorn/posthorn/pairing"
 	"github.com/posthorn/posthorn/verification"
 )
 
@@ -64,6 +65,15 @@ var verdicts = []verdict{
 	{invite.ErrInvite, exitUsage, "this is no invite, or not a whole one; no account was made", "copy the whole link, from https:// to its end, and put it in quotes"},
 	{transport.ErrCertificate, exitTrust, "the server's certificate is not the expected one, nothing was sent", "somebody may be in between, or the server was set up anew; ask its operator before you trust it"},
 	{transport.ErrClassical, exitTrust, "the server offers no post-quantum TLS, nothing was sent", "somebody may be in between, or the server or its proxy is too old; ask its operator"},
+
+	{pairing.ErrCode, exitUser, "this is not a pairing code, nothing was changed", "compare it with the screen of the new device: 30 characters in six groups"},
+	{client.ErrNobodyWaits, exitUser, "", "check the code; it is good for ten minutes and for one device. Run 'posthorn device link' on the new device again for another"},
+	{client.ErrCodeExpired, exitUser, "", "run 'posthorn device link' on the new device again for another code"},
+	{client.ErrPairing, exitTrust, "", "somebody may be in between; run 'posthorn device link' again for another code, and tell the server's operator if it happens twice"},
+	{client.ErrDeclined, exitUser, "the device was not let in, nothing was changed", "run 'posthorn device link' again for another code, and say yes on the other device"},
+	{client.ErrOvertaken, exitUser, "", "run 'posthorn device link' again for another code"},
+	{client.ErrNotLinked, exitServer, "", "run 'posthorn device link' again; it finds out by itself whether this device was let in"},
+	{client.ErrHistory, exitTrust, "", "this device is linked and works; link it anew to get the rest"},
 
 	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --invite URL' or '--server URL', or name another folder with --home"},
 	{client.ErrProfileExists, exitUser, "this folder holds an account already, nothing was changed", "make another account in another folder with --home"},

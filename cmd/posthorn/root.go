@@ -66,7 +66,7 @@ and post-quantum signatures on whatever starts it.`,
 	root.AddGroup(&cobra.Group{ID: groupTalk, Title: "Messages:"}, &cobra.Group{ID: groupAccount, Title: "Account:"})
 	root.AddCommand(
 		newSend(a), newRead(a), newAttachment(a), newSession(a), newContact(a), newVerify(a),
-		newRegister(a), newStatus(a), newTransparency(a),
+		newRegister(a), newDevice(a), newStatus(a), newTransparency(a),
 		newVersion(a),
 	)
 	root.InitDefaultHelpCmd()
