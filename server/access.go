@@ -116,9 +116,10 @@ func (a *access) wrap(next http.Handler) http.Handler {
 		_ = control.SetWriteDeadline(deadline)
 		limit := a.bodyLimit(r.URL.Path)
 		if r.ContentLength > min(limit, api.MaxRequest) {
-			// It will be refused before it is read; what is on its way must not
-			// be taken for the next request.
+			// It is refused by what it says of itself: nobody reads it. What is
+			// on its way must not be taken for the next request.
 			w.Header().Set("Connection", "close")
+			limit = 0
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		ctx := context.WithValue(r.Context(), requestKey{}, request{

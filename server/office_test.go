@@ -31,6 +31,7 @@ type office struct {
 	addr  string
 	end   context.CancelFunc
 	ended chan error
+	reads *meter
 }
 
 // open starts a server with open registration over an empty store in memory.
@@ -51,7 +52,8 @@ func openOver(t *testing.T, s store.Store, options Options) *office {
 	if err := o.srv.Join(ctx); err != nil {
 		t.Fatal(err)
 	}
-	go func() { o.ended <- o.srv.Serve(ctx, l) }()
+	o.reads = &meter{Listener: l}
+	go func() { o.ended <- o.srv.Serve(ctx, o.reads) }()
 	t.Cleanup(func() {
 		o.close()
 		if err := s.Close(); err != nil && !errors.Is(err, store.ErrClosed) {

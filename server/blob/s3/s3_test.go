@@ -39,7 +39,7 @@ func startGateway(t *testing.T) *gateway {
 	t.Setenv("AWS_ACCESS_KEY_ID", "posthorn-test")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "no secret of anybody's")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	g := &gateway{address: freePort(t), folder: filepath.Join(folder, "buckets")}
+	g := &gateway{address: machine.Address(t), folder: filepath.Join(folder, "buckets")}
 	for _, sub := range []string{g.folder, filepath.Join(folder, "sidecar")} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
 			t.Fatal(err)
@@ -76,16 +76,6 @@ func (g *gateway) await(t *testing.T) {
 			t.Fatalf("the S3 server does not answer: %v", err)
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // url is the address of a bucket.
