@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client"
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // binaries is where TestMain puts the programs under test.
@@ -43,7 +43,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// daemon is one posthornd process on a fixed loopback port, so that it can be
+// daemon is one posthornd process on a loopback port of its own, so that it can be
 // killed and started again under the same address.
 type daemon struct {
 	t       testing.TB
@@ -60,7 +60,7 @@ type daemon struct {
 
 // newDaemon prepares a server with a folder and a port of its own.
 func newDaemon(t testing.TB, folder string, options ...string) *daemon {
-	return &daemon{t: t, data: folder, address: freeAddress(t), options: options, logs: &bytes.Buffer{}}
+	return &daemon{t: t, data: folder, address: machine.Address(t), options: options, logs: &bytes.Buffer{}}
 }
 
 // startDaemon runs a server with open registration.
@@ -70,16 +70,6 @@ func startDaemon(t *testing.T, options ...string) *daemon {
 	d.start()
 	t.Cleanup(d.kill)
 	return d
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (d *daemon) url() string {

@@ -37,10 +37,11 @@ func startAuthority(t *testing.T) *acmeServer {
 	if out, err := build.CombinedOutput(); err != nil {
 		machine.Lacks(t, "the ACME server of tools/go.mod cannot be built here (%v: %.200s)", err, out)
 	}
-	certFile, keyFile := ownPair(t)
-	listen, admin, target := freePort(t), freePort(t), freePort(t)
-	_, port, _ := net.SplitHostPort(target)
+	listen, admin, target := machine.Address(t), machine.Address(t), machine.Address(t)
+	host, port, _ := net.SplitHostPort(target)
 	number, _ := strconv.Atoi(port)
+	listenHost, _, _ := net.SplitHostPort(listen)
+	certFile, keyFile := ownPair(t, listenHost)
 	settings, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": admin, "certificate": certFile, "privateKey": keyFile,
 		"httpPort": 1, "tlsPort": number, "keyAlgorithm": "ecdsa", "retryAfter": map[string]int{"authz": 1, "order": 1},
@@ -53,7 +54,7 @@ func startAuthority(t *testing.T) *acmeServer {
 		t.Fatal(err)
 	}
 	a := &acmeServer{"https://" + listen + "/dir", admin, certFile, target, filepath.Join(folder, "log")}
-	a.run(t, program, "-config", config, "-dnsserver", startNames(t))
+	a.run(t, program, "-config", config, "-dnsserver", startNames(t, net.ParseIP(host).To4()))
 	return a
 }
 
@@ -107,20 +108,9 @@ func (a *acmeServer) log(t *testing.T) []byte {
 	return text
 }
 
-// freePort is an address of this machine that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// startNames is a name server to which every name is this machine. The ACME
+// startNames is a name server to which every name is one address of this machine. The ACME
 // server asks it over TCP.
-func startNames(t *testing.T) string {
+func startNames(t *testing.T, ip net.IP) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,14 +123,14 @@ func startNames(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			go answerNames(c)
+			go answerNames(c, ip)
 		}
 	}()
 	return l.Addr().String()
 }
 
 // answerNames answers the questions of one connection.
-func answerNames(c net.Conn) {
+func answerNames(c net.Conn, ip net.IP) {
 	defer c.Close()
 	var size [2]byte
 	for {
@@ -151,16 +141,16 @@ func answerNames(c net.Conn) {
 		if _, err := io.ReadFull(c, query); err != nil {
 			return
 		}
-		answer := nameAnswer(query)
+		answer := nameAnswer(query, ip)
 		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
 			return
 		}
 	}
 }
 
-// nameAnswer answers a question of one name: 127.0.0.1 for type A, and nothing
+// nameAnswer answers a question of one name: an address for type A, and nothing
 // of any other type (RFC 1035).
-func nameAnswer(query []byte) []byte {
+func nameAnswer(query []byte, ip net.IP) []byte {
 	const header = 12
 	end := header
 	for end < len(query) && query[end] != 0 {
@@ -175,7 +165,7 @@ func nameAnswer(query []byte) []byte {
 	copy(out[4:], []byte{0, 1, 0, 0, 0, 0, 0, 0})
 	if query[end-4] == 0 && query[end-3] == 1 {
 		out[7] = 1
-		out = append(out, 0xc0, header, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
+		out = append(append(out, 0xc0, header, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4), ip...)
 	}
 	return out
 }

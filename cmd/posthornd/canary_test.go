@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
@@ -22,7 +23,7 @@ var canarySizes = []int{77_713, 61_979, 13_577}
 // info level nor the metrics tell names, ids, mailboxes, contents, sizes or
 // addresses, in any encoding.
 func TestNothingOfAnybodyIsInLogOrMetrics(t *testing.T) {
-	data, address := filepath.Join(t.TempDir(), "data"), freePort(t)
+	data, address := filepath.Join(t.TempDir(), "data"), machine.Address(t)
 	s := start(t, data, "--open-registration", "--metrics", address)
 	alice, bob := settle(t, s.url, "canary.alice"), settle(t, s.url, "canary.bob")
 	content := "canary of a content "

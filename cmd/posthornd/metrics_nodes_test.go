@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/bus/bustest"
 	"github.com/posthorn/posthorn/server/store/postgres/pgtest"
 )
@@ -16,7 +17,7 @@ import (
 // names that the operator's table has.
 func TestMetricsOfNodes(t *testing.T) {
 	t.Setenv("POSTHORN_STORE", pgtest.Database(t))
-	nats, address := bustest.Start(t), freePort(t)
+	nats, address := bustest.Start(t), machine.Address(t)
 	s := start(t, t.TempDir(), "--bus", nats.URL(), "--metrics", address)
 	other := start(t, t.TempDir(), "--bus", nats.URL())
 	text := ""

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
@@ -33,7 +34,7 @@ func page(t *testing.T, address, path string) (code int, body string) {
 }
 
 func TestSecondListener(t *testing.T) {
-	address := freePort(t)
+	address := machine.Address(t)
 	s := start(t, t.TempDir(), "--metrics", address)
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n"} {
 		if code, body := page(t, address, path); code != 200 || body != want {
@@ -75,7 +76,7 @@ func TestSecondListenerIsForThisMachine(t *testing.T) {
 // Not ready before the store is open, after its disk has failed, and while the
 // server stops.
 func TestReadiness(t *testing.T) {
-	o := metricsOptions{address: freePort(t)}
+	o := metricsOptions{address: machine.Address(t)}
 	w, err := o.open()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +124,7 @@ var (
 // The operator's table of metrics is what the server gives out after a story
 // with everything in it.
 func TestMetricsTable(t *testing.T) {
-	address := freePort(t)
+	address := machine.Address(t)
 	s := start(t, t.TempDir(), "--metrics", address, "--open-registration")
 	tellStory(t, s.url)
 	_, text := page(t, address, "/metrics")

@@ -16,17 +16,17 @@ import (
 )
 
 // ownPair is a certificate for 127.0.0.1 and its key, as files.
-func ownPair(t *testing.T) (certFile, keyFile string) {
+func ownPair(t *testing.T, host string) (certFile, keyFile string) {
 	t.Helper()
 	folder := t.TempDir()
-	if _, err := cert.SelfSigned(folder, []string{"127.0.0.1"}, time.Now()); err != nil {
+	if _, err := cert.SelfSigned(folder, []string{host}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
 }
 
 func TestServeWithCertificate(t *testing.T) {
-	certFile, keyFile := ownPair(t)
+	certFile, keyFile := ownPair(t, "127.0.0.1")
 	s := start(t, t.TempDir(), "--tls-cert", certFile, "--tls-key", keyFile, "--listen", "0.0.0.0:0")
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.url, "https://["), "]:")
 	address := "127.0.0.1:" + port
@@ -80,8 +80,8 @@ func TestServeSelfSigned(t *testing.T) {
 }
 
 func TestContradictionsAboutTLS(t *testing.T) {
-	certFile, keyFile := ownPair(t)
-	_, otherKey := ownPair(t)
+	certFile, keyFile := ownPair(t, "127.0.0.1")
+	_, otherKey := ownPair(t, "127.0.0.1")
 	for name, c := range map[string]struct {
 		args []string
 		code int

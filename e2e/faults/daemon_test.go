@@ -5,8 +5,8 @@ package faults
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // patience is how long anything may take that should be quick.
@@ -38,20 +40,10 @@ type daemon struct {
 }
 
 func newDaemon(t testing.TB, data string) *daemon {
-	d := &daemon{t: t, data: data, address: freeAddress(t), died: make(chan struct{})}
+	d := &daemon{t: t, data: data, address: machine.Address(t), died: make(chan struct{})}
 	close(d.died)
 	t.Cleanup(d.kill)
 	return d
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (d *daemon) url() string { return "http://" + d.address }
@@ -185,6 +177,16 @@ func (d *daemon) health() int {
 	}
 	_ = answer.Body.Close()
 	return answer.StatusCode
+}
+
+// queued is how many envelopes wait, as the server tells its operator.
+func (d *daemon) queued() (int, error) {
+	out, err := exec.Command(program, "status", "--data", d.data, "--json").Output()
+	if err != nil {
+		return 0, fmt.Errorf("posthornd status: %w%s", err, stderrOf(err))
+	}
+	var s struct{ Queued int }
+	return s.Queued, json.Unmarshal(out, &s)
 }
 
 // check holds the folder of a stopped server against posthornd check. A store

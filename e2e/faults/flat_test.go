@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 const (
@@ -54,7 +56,7 @@ func (d *daemon) measured() *gauge {
 	g := &gauge{d: d}
 	help, _ := exec.Command(program, "serve", "--help").Output()
 	if strings.Contains(string(help), "--metrics ") {
-		g.metrics = freeAddress(d.t)
+		g.metrics = machine.Address(d.t)
 		d.options = append(d.options, "--metrics", g.metrics)
 	}
 	return g

@@ -79,6 +79,21 @@ func (l *ledger) sending(to *device, envelopes []transport.Envelope) {
 	}
 }
 
+// waiting is how many accepted envelopes nobody has acknowledged.
+func (l *ledger) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.accepted
+	for _, q := range l.queues {
+		for seq := range q.bySeq {
+			if seq <= q.acked {
+				n--
+			}
+		}
+	}
+	return n
+}
+
 // sent notes what the server said. It reports whether all were accepted.
 func (l *ledger) sent(envelopes []transport.Envelope, outcomes []transport.Outcome) (all bool) {
 	l.mu.Lock()

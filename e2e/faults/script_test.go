@@ -5,6 +5,7 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,8 +25,12 @@ func newPeople(t testing.TB) []*device {
 	return []*device{newDevice(t, "alice", 4), newDevice(t, "bob", 4), newDevice(t, "carol", 4)}
 }
 
+// generous limits let one machine do the work of many.
+var generous = []string{"--rate-logins", "100000:100000", "--rate-sends", "100000:100000", "--rate-bytes", "1GiB:1GiB"}
+
 func newRun(t testing.TB, data string, people []*device) *run {
 	r := &run{t: t, server: newDaemon(t, data), ledger: newLedger(), people: people}
+	r.server.options = slices.Clone(generous)
 	for _, d := range people {
 		d.connect(t, r.server.url())
 	}
@@ -67,7 +72,7 @@ func (r *run) script() error {
 		func() error { return r.live(bob, carol) },
 		func() error { return r.send(carol, bob, 2, 2000) },
 		func() error { return r.publish(bob, 1) },
-		r.pause,
+		r.settled,
 		r.crash,
 
 		r.server.start,
@@ -79,10 +84,19 @@ func (r *run) script() error {
 	)
 }
 
-// pause lets acks reach the disk.
-func (r *run) pause() error {
-	time.Sleep(300 * time.Millisecond)
-	return nil
+// settled waits until the server has applied the acks that it confirmed: until
+// nothing waits that somebody acknowledged.
+func (r *run) settled() error {
+	want := r.ledger.waiting()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		queued, err := r.server.queued()
+		if err != nil || queued == want {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%d envelopes wait, want %d", queued, want)
+		}
+	}
 }
 
 func (r *run) end() error {
