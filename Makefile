@@ -54,6 +54,10 @@ compare: ## posthornd beside ejabberd, Prosody and Mosquitto, and its own figure
 		apt-get install -qy --no-install-recommends ejabberd prosody mosquitto; }
 	go run ./bench/compare
 
+.PHONY: siege
+siege: ## how long good clients wait alone and while others attack posthornd, in turns
+	go run ./bench/compare --part own --only attack
+
 .PHONY: explore
 explore: ## explore STATES=1000000 states of the real session code
 	GOGC=400 go test ./internal/explorer -run 'TestExplore$$' -count=1 -v -timeout 3h -args -states $(STATES)

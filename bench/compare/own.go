@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,7 @@ var measurements = []measurement{
 	{"catch-up of 10,000 envelopes of 1 KiB, median of 7", "150 ms", catchUp},
 	{"an idle delivery stream over HTTP/2, at 10,000 of them", "35 KB, aim 20", func(ctx context.Context, p string) (string, error) { return idleStreams(ctx, p, false) }},
 	{"the same with TLS", "60 KB, aim 35", func(ctx context.Context, p string) (string, error) { return idleStreams(ctx, p, true) }},
+	{"p99 of good clients under attack over theirs alone", "2", attacked},
 	{"resident memory and start with 1,000,000 mailboxes", "300 MB; 1 s and 5 s", resident},
 }
 
@@ -68,6 +70,27 @@ type loadReport struct {
 		P50 float64 `json:"p50"`
 	} `json:"catch_up_ms"`
 	StreamBytes float64 `json:"stream_bytes"`
+	Siege       struct {
+		Request  siegeRow          `json:"request_ms"`
+		Delivery siegeRow          `json:"delivery_ms"`
+		Late     siegeRow          `json:"late_ms"`
+		Attacks  map[string]string `json:"attacks"`
+		Server   siegeCores        `json:"server_cores"`
+		Own      siegeCores        `json:"own_cores"`
+	} `json:"siege"`
+}
+
+// siegeRow is one measure of good clients, alone and while others attack.
+type siegeRow struct {
+	Alone    struct{ P50, P99 float64 }
+	Attacked struct{ P50, P99 float64 }
+	Ratio    float64 `json:"p99_ratio"`
+}
+
+type siegeCores struct{ Alone, Attacked float64 }
+
+func (r siegeRow) String() string {
+	return fmt.Sprintf("%.2f (p50 %.1f and p99 %.1f ms alone, %.1f and %.1f ms attacked)", r.Ratio, r.Alone.P50, r.Alone.P99, r.Attacked.P50, r.Attacked.P99)
 }
 
 // load drives a server with the program of that name.
@@ -93,35 +116,56 @@ type hosted struct {
 
 // host starts posthornd over a folder. The caller stops it and removes the
 // folder.
-func host(ctx context.Context, programs, folder string, more ...string) (*hosted, error) {
-	address, _, err := freeAddress()
+func host(ctx context.Context, programs, folder string, options ...string) (*hosted, error) {
+	args := []string{"serve", "--data", filepath.Join(folder, "data"), "--listen", "127.0.0.1:0"}
+	server, err := start("", folder, filepath.Join(programs, "posthornd"), append(args, options...)...)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"serve", "--data", filepath.Join(folder, "data"), "--listen", address}, unlimited...)
-	server, err := start("", folder, filepath.Join(programs, "posthornd"), append(args, more...)...)
-	if err != nil {
-		return nil, err
-	}
-	h := &hosted{process: server, programs: programs, url: "http://" + address}
-	if slices.Contains(more, "--tls-self-signed") {
-		h.url, h.certificate = "https://"+address, filepath.Join(folder, "data", "tls", "cert.pem")
-	}
-	if err := server.reachable(ctx, address); err != nil {
+	h := &hosted{process: server, programs: programs}
+	if h.url, err = server.ready(ctx); err != nil {
 		server.stop()
 		return nil, err
+	}
+	if strings.HasPrefix(h.url, "https:") {
+		h.certificate = filepath.Join(folder, "data", "tls", "cert.pem")
 	}
 	return h, nil
 }
 
-// withHost runs f on a new server.
+// ready waits until posthornd says where it is.
+func (p *process) ready(ctx context.Context) (url string, err error) {
+	var log []byte
+	for range 300 {
+		if log, err = os.ReadFile(filepath.Join(p.folder, "output.log")); err != nil {
+			return "", err
+		}
+		if _, after, said := strings.Cut(string(log), "posthornd: ready on "); said {
+			if url, _, whole := strings.Cut(after, "\n"); whole {
+				return url, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return "", fmt.Errorf("%s is not ready:\n%s", p.cmd.Path, log)
+}
+
+// withHost runs f on a new server that limits nobody.
 func withHost(ctx context.Context, programs string, f func(*hosted) error, more ...string) error {
+	return withOptions(ctx, programs, f, slices.Concat(unlimited, more)...)
+}
+
+func withOptions(ctx context.Context, programs string, f func(*hosted) error, options ...string) error {
 	folder, err := os.MkdirTemp("", "compare-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	h, err := host(ctx, programs, folder, more...)
+	h, err := host(ctx, programs, folder, options...)
 	if err != nil {
 		return err
 	}
@@ -145,6 +189,21 @@ func steady(ctx context.Context, programs string) (text string, err error) {
 		text = fmt.Sprintf("%.1f (%.1f ms over %.1f ms; the load tool by itself is %.1f ms late at its p99)", r.Delivery.P99/milliseconds(disk), r.Delivery.P99, milliseconds(disk), r.Late.P99)
 		return err
 	})
+	return text, err
+}
+
+// attacked leaves the server its own limits, for they are what is looked at.
+func attacked(ctx context.Context, programs string) (text string, err error) {
+	err = withOptions(ctx, programs, func(h *hosted) error {
+		r, err := h.load(ctx, "--scenario", "besieged", "--mailboxes", "100", "--connections", "50", "--calls", "400", "--rate", "200", "--windows", "5")
+		s := r.Siege
+		text = fmt.Sprintf("requests %v; deliveries %v; the load tool by itself is late by %v; busy cores of the server %.2f alone and %.2f attacked, of the load tool with the attackers %.2f and %.2f",
+			s.Request, s.Delivery, s.Late, s.Server.Alone, s.Server.Attacked, s.Own.Alone, s.Own.Attacked)
+		for _, kind := range slices.Sorted(maps.Keys(s.Attacks)) {
+			text += "; " + kind + ": " + s.Attacks[kind]
+		}
+		return err
+	}, "--open-registration", "--log-level", "error")
 	return text, err
 }
 
@@ -210,7 +269,7 @@ func resident(ctx context.Context, programs string) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	h, err := host(ctx, programs, folder)
+	h, err := host(ctx, programs, folder, unlimited...)
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +284,7 @@ func resident(ctx context.Context, programs string) (string, error) {
 		return "", err
 	}
 	began = time.Now()
-	again, err := host(ctx, programs, folder)
+	again, err := host(ctx, programs, folder, unlimited...)
 	if err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func small(t *testing.T, address string) *plan {
 	t.Helper()
 	p := &plan{
 		office: &office{url: address}, connections: 4, mailboxes: 3, envelopes: 2, calls: 20, size: chatSizes,
-		perSecond: 200, server: os.Getpid(), drain: 3 * time.Second, calm: 300 * time.Millisecond,
+		perSecond: 200, windows: 1, crowd: 5, server: os.Getpid(), drain: 3 * time.Second, calm: 300 * time.Millisecond,
 	}
 	if err := p.check(nil, true); err != nil {
 		t.Fatal(err)

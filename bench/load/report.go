@@ -22,6 +22,7 @@ type report struct {
 	Late        *spread  `json:"late_ms,omitempty"` // how late this program was to send what was due
 	Delivery    *spread  `json:"delivery_ms,omitempty"`
 	CatchUp     *spread  `json:"catch_up_ms,omitempty"`
+	Siege       *siege   `json:"siege,omitempty"`
 	StreamBytes float64  `json:"stream_bytes,omitempty"`
 	ServerCPU   float64  `json:"server_cpu_us,omitempty"` // for each accepted envelope
 	ServerRSS   int64    `json:"server_rss,omitempty"`    // bytes, at the end
@@ -77,6 +78,9 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		if row.spread != nil {
 			_, _ = fmt.Fprintf(w, "  %-8s p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", row.name, row.P50, row.P99, row.Max)
 		}
+	}
+	if r.Siege != nil {
+		r.Siege.print(w)
 	}
 	if r.StreamBytes > 0 {
 		_, _ = fmt.Fprintf(w, "  %.1f KB of server memory for each open stream\n", r.StreamBytes/1000)

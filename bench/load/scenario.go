@@ -16,6 +16,9 @@ type plan struct {
 	calls       int // each connection's
 	size        func() int
 	perSecond   float64
+	windows     int           // of each kind, where they take turns
+	crowd       int           // of attackers, of each kind
+	attack      string        // only attacks with this in their name
 	crashes     bool          // servers are killed meanwhile
 	server      int           // process id, or 0
 	drain       time.Duration // how long to wait for what was accepted and has not arrived
@@ -27,12 +30,13 @@ var scenarios = map[string]struct {
 	about string
 	run   func(context.Context, *plan, *report) (*ledger, error)
 }{
-	"stored":  {"every recipient is away: how many envelopes become durable a second", stored},
-	"online":  {"every recipient is connected: how many envelopes arrive a second", online},
-	"offered": {"a steady rate to connected recipients: how long an envelope takes", offered},
-	"mixed":   {"a steady rate of chat to recipients that come and go", mixed},
-	"catchup": {"one device comes back to a full mailbox: how long until it has all", catchup},
-	"idle":    {"open streams with nothing on them: what one costs the server", idle},
+	"stored":   {"every recipient is away: how many envelopes become durable a second", stored},
+	"online":   {"every recipient is connected: how many envelopes arrive a second", online},
+	"offered":  {"a steady rate to connected recipients: how long an envelope takes", offered},
+	"mixed":    {"a steady rate of chat to recipients that come and go", mixed},
+	"catchup":  {"one device comes back to a full mailbox: how long until it has all", catchup},
+	"besieged": {"a steady rate to connected recipients, alone and while others attack the server, in turns", besieged},
+	"idle":     {"open streams with nothing on them: what one costs the server", idle},
 }
 
 // cast enrols mailboxes and senders, and seals what they will post: sender i

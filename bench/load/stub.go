@@ -32,6 +32,7 @@ type stub struct {
 	server *url.URL
 	device *device
 	key    *account.SigningKey
+	from   net.Addr // where to connect from, or nil
 
 	token   string
 	renewAt time.Time
@@ -55,9 +56,11 @@ type request struct {
 }
 
 // head is everything of a call before its body.
-func (s *stub) head(r request) []byte {
+func (s *stub) head(r request) []byte { return s.headOf(r.procedure, len(r.body)) }
+
+func (s *stub) headOf(procedure string, length int) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/proto\r\nConnect-Protocol-Version: 1\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n",
-		r.procedure, s.server.Host, s.token, len(r.body))
+		procedure, s.server.Host, s.token, length)
 }
 
 // ready logs in and connects where that is not done yet.
@@ -70,15 +73,21 @@ func (s *stub) ready(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.server.Host)
+	conn, err := dial(ctx, s.server, s.from)
 	if err != nil {
 		return err
 	}
-	if s.server.Scheme == "https" {
-		conn = tls.Client(conn, &tls.Config{ServerName: s.server.Hostname(), MinVersion: tls.VersionTLS13})
-	}
 	s.conn, s.answers = conn, bufio.NewReader(conn)
 	return nil
+}
+
+// dial connects to a server, from an address or, with nil, from any.
+func dial(ctx context.Context, server *url.URL, from net.Addr) (net.Conn, error) {
+	conn, err := (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", server.Host)
+	if err != nil || server.Scheme != "https" {
+		return conn, err
+	}
+	return tls.Client(conn, &tls.Config{ServerName: server.Hostname(), MinVersion: tls.VersionTLS13}), nil
 }
 
 // call sends one request and returns the answer's body, which is good until
