@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -20,6 +19,11 @@ const (
 	ownCheckEvery  = time.Hour
 	ownCheckJitter = 10 * time.Minute // less or more
 )
+
+// ownLabel is the row that says up to which version the own name was watched.
+// Other look-ups of the own name move its own row on, and skip no version here.
+// It is no name that an account can have.
+const ownLabel account.Name = "~own"
 
 // watchOwnName looks at what the log says of this account, when that is due.
 // Only a fault of this machine is an error: what is wrong with the log becomes a
@@ -78,7 +82,7 @@ func (c *Client) lookAtOwnName(ctx context.Context) error {
 	if err != nil || l == nil {
 		return err
 	}
-	known, err := c.label(ctx, c.profile.Name)
+	known, err := c.label(ctx, ownLabel)
 	if err != nil {
 		return err
 	}
@@ -94,17 +98,9 @@ func (c *Client) lookAtOwnName(ctx context.Context) error {
 		return err
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		me, err := c.self(tx)
-		if err != nil {
-			return err
-		}
-		if n := len(served.Statements) - len(me.row.Statements); n > 0 && known != nil && p.name.Version > known.Version {
-			text := fmt.Sprintf("The log holds %d changes of your devices that this one had not heard of. If they were not yours, see 'posthorn device list' and remove what you do not know.", n)
-			if err := notify(tx, text); err != nil {
-				return err
-			}
-		}
-		return p.store(tx)
+		watched := *p.name
+		watched.Name = ownLabel
+		return errors.Join(p.store(tx), tx.PutLogName(watched))
 	})
 }
 
@@ -120,8 +116,12 @@ func (c *Client) ownRecord(ctx context.Context, l *ledger, served transport.Reco
 	if err != nil || roster.ID() != c.profile.Account {
 		return strange("the own name belongs to another account")
 	}
-	for i := range min(len(served.Statements), len(c.profile.Statements)) {
-		if !bytes.Equal(served.Statements[i], c.profile.Statements[i]) {
+	own, err := c.ownStatements(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range min(len(served.Statements), len(own)) {
+		if !bytes.Equal(served.Statements[i], own[i]) {
 			return strange("the own roster was replaced")
 		}
 	}
@@ -140,6 +140,16 @@ func (c *Client) ownRecord(ctx context.Context, l *ledger, served transport.Reco
 		return strange("the versions of the own name are not those of its roster")
 	}
 	return nil
+}
+
+// ownStatements are those of the own roster as this device has it.
+func (c *Client) ownStatements(ctx context.Context) (own [][]byte, err error) {
+	err = c.view(ctx, func(tx *localdb.Tx) error {
+		row, err := tx.Profile()
+		own = row.Statements
+		return err
+	})
+	return own, err
 }
 
 // explained reports whether versions lead from what is known to what was proved,

@@ -87,6 +87,9 @@ func (c *Client) present(ctx context.Context, name account.Name) (person, error)
 	if err != nil {
 		return person{}, err
 	}
+	if err := c.keep(ctx, proof); err != nil {
+		return person{}, err
+	}
 	if shown.row.Name != name {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another name")
 	}
