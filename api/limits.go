@@ -28,6 +28,10 @@ const (
 	// ChallengeSize is the length of a login challenge, in bytes.
 	ChallengeSize = 32
 
+	// SeatSize is how many bytes a device draws for each login, which tell it from
+	// a copy of itself.
+	SeatSize = 16
+
 	// ChallengeLife is how long a challenge may be answered: a signature by a
 	// hardware key behind a PIN takes a while.
 	ChallengeLife = 2 * time.Minute

@@ -16,6 +16,7 @@ const (
 	ReasonAccountHeld        = "account_held"     // by its recovery key
 	ReasonDeviceRemoved      = "device_removed"   // from the roster of its account
 	ReasonBadHold            = "bad_hold"
+	ReasonDeviceCloned       = "device_cloned" // another copy of its profile has gone on
 	ReasonUnknownAccount     = "unknown_account"
 	ReasonUnknownDevice      = "unknown_device"
 	ReasonNoBundle           = "no_bundle"

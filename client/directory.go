@@ -291,6 +291,10 @@ func storedRoster(row localdb.Contact) (*account.Roster, error) {
 // remote puts the engine's own words in front of a transport failure.
 func remote(err error) error {
 	switch {
+	case errors.Is(err, ErrCloned):
+		return err
+	case errors.Is(err, transport.ErrCloned):
+		return fmt.Errorf("%w (%w)", ErrCloned, err)
 	case errors.Is(err, transport.ErrOffline), errors.Is(err, transport.ErrLimited):
 		return fmt.Errorf("%w (%w)", ErrOffline, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),

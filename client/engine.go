@@ -139,7 +139,7 @@ func attach(cfg Config, db *localdb.DB) (*Client, error) {
 	}
 	c.server, err = transport.New(c.profile.ServerURL, transport.Device{
 		Account: c.profile.Account, ID: c.profile.Device,
-		Key: c.key, Rand: c.entropy.SignReader(),
+		Key: c.key, Rand: c.entropy.SignReader(), Seat: seating{db, c.entropy},
 	}, transport.Options{Pin: pin})
 	return c, err
 }

@@ -123,6 +123,8 @@ var (
 	ErrDevicesChanged = errors.New("other devices keep changing this account, nothing was changed")
 	// ErrNews: what an own device tells does not make sense.
 	ErrNews = errors.New("news from another device of this account were not understood")
+	// ErrCloned: another copy of this profile has gone on; this one is out.
+	ErrCloned = errors.New("another copy of this profile has gone on, so this one may not go on with old keys; nothing was sent")
 	// ErrHistory: what the server has as this account's history does not open.
 	ErrHistory = errors.New("the history on the server is not what the other device sent; this part was not taken")
 	// ErrNobodyWaits: the code is good for no device that waits now.

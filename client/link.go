@@ -234,7 +234,7 @@ func (n *newcomer) settle(ctx context.Context) error {
 		return err
 	}
 	server, err := transport.New(n.row.ServerURL, transport.Device{
-		Account: n.row.Account, ID: n.row.Device, Key: n.key, Rand: n.entropy.SignReader(),
+		Account: n.row.Account, ID: n.row.Device, Key: n.key, Rand: n.entropy.SignReader(), Seat: seating{n.db, n.entropy},
 	}, transport.Options{Pin: pin})
 	if err != nil {
 		return err

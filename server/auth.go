@@ -49,6 +49,10 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 	if err != nil {
 		return nil, err
 	}
+	seated, err := parseClaim(request.GetSeat())
+	if err != nil {
+		return nil, err
+	}
 	key, record, removed, err := s.keyOf(ctx, p)
 	if err != nil {
 		return nil, err
@@ -66,11 +70,11 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 	if err := s.seen(ctx, p, *record, now); err != nil {
 		return nil, err
 	}
-	text, ends, err := s.tokens.issue(ctx, caller{p.account, p.device, record.box}, p.challenge, now)
+	text, ends, copied, err := s.tokens.issue(ctx, caller{p.account, p.device, record.box}, p.challenge, seated, now)
 	if err != nil {
 		return nil, notIssued(err)
 	}
-	return &posthornv1.AuthenticateResponse{Token: text, ExpiresAt: uint64(ends.UnixMilli())}, nil
+	return &posthornv1.AuthenticateResponse{Token: text, ExpiresAt: uint64(ends.UnixMilli()), Copied: copied}, nil
 }
 
 // keyOf finds the keys that must have signed. For a device that is not there

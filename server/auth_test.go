@@ -225,7 +225,7 @@ func (t *tokens) give(tb testing.TB, who caller, now time.Time) (string, time.Ti
 	if err != nil {
 		tb.Fatal(err)
 	}
-	text, ends, err := t.issue(tb.Context(), who, challenge[:], now)
+	text, ends, _, err := t.issue(tb.Context(), who, challenge[:], claim{}, now)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -285,15 +285,15 @@ func TestV89LoginsOfOneDevice(t *testing.T) {
 	c, held := newDesk()
 	now, who := time.Now(), caller{box: store.Box{1}}
 	for range maxSpent {
-		if _, _, err := held.issue(t.Context(), who, c.fresh(t, now), now); err != nil {
+		if _, _, _, err := held.issue(t.Context(), who, c.fresh(t, now), claim{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := held.issue(t.Context(), who, c.fresh(t, now), now); !errors.Is(err, errTooManyLogins) {
+	if _, _, _, err := held.issue(t.Context(), who, c.fresh(t, now), claim{}, now); !errors.Is(err, errTooManyLogins) {
 		t.Errorf("one more: %v", err)
 	}
 	later := now.Add(api.ChallengeLife + spentMargin + time.Second)
-	if _, _, err := held.issue(t.Context(), who, c.fresh(t, later), later); err != nil {
+	if _, _, _, err := held.issue(t.Context(), who, c.fresh(t, later), claim{}, later); err != nil {
 		t.Errorf("later: %v", err)
 	}
 }

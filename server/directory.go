@@ -49,7 +49,7 @@ func (s *directoryService) Register(ctx context.Context, request *posthornv1.Reg
 	if err := s.publish(ctx, a.Account); err != nil {
 		return nil, err
 	}
-	text, ends, err := s.auth.tokens.issue(ctx, caller{a.Account, a.Device.ID, box}, request.GetProof().GetChallenge(), now)
+	text, ends, _, err := s.auth.tokens.issue(ctx, caller{a.Account, a.Device.ID, box}, request.GetProof().GetChallenge(), claim{}, now)
 	if err != nil {
 		return nil, notIssued(err)
 	}

@@ -31,4 +31,6 @@ var (
 	ErrNode = errors.New("server: the node cannot take part")
 	// ErrAddress: an address that posthornd must not listen on.
 	ErrAddress = errors.New("server: listen address refused")
+	// ErrCloned: a device that is behind another copy of itself.
+	ErrCloned = errors.New("server: a copy of the device has gone on")
 )

@@ -112,6 +112,10 @@ func drawLogins(s *decodertest.Source) (r loginRecord) {
 	s.Fill(r.who.account[:])
 	s.Fill(r.who.device[:])
 	r.closed = s.Bool()
+	if s.Bool() {
+		r.seat = seat{number: 1 + uint64(s.Below(9)), copied: s.Bool()}
+		s.Fill(r.seat.value[:])
+	}
 	r.removed = r.closed && s.Bool()
 	for range s.Below(maxTokens) {
 		t := timedHash{ends: s.U64()}
@@ -141,6 +145,7 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "invite", inviteRecord{created: 5, expires: 6}.marshal())
 	decodertest.Seed(f, "invite-used", inviteRecord{state: inviteUsed, account: account.ID{1}}.marshal())
 	decodertest.Seed(f, "clock", clockRecord{time.UnixMilli(5), []gap{{time.Hour, time.Minute}, {maxGrace, 0}}}.marshal())
+	decodertest.Seed(f, "logins-seat", loginRecord{seat: seat{number: 3, value: [16]byte{1}, copied: true}}.marshal())
 	decodertest.Seed(f, "pairings", pairings{{[slotSize]byte{1}, 5, [][]byte{[]byte("hello")}}, {}}.marshal())
 	decodertest.Seed(f, "many-statements-missing", []byte{0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -14,8 +14,9 @@ import (
 
 // The store has one record of logins for each mailbox, which every node reads:
 //
-//	login/BOX    account[48] ‖ device[32] ‖ u8 (1: closed, 2: removed) ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge
+//	login/BOX    account[48] ‖ device[32] ‖ u8 (1: closed, 2: removed) ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge ‖ seat
 //	token        u64 ends (ms) ‖ SHA-256 of the token's text
+//	seat         nothing, or u64 number ‖ value[16] ‖ u8 copied
 //	challenge    u64 ends (ms) ‖ the first 16 bytes of a spent challenge
 //
 // A login changes it in one compare-and-swap, which spends the challenge and
@@ -47,6 +48,7 @@ type loginRecord struct {
 	removed bool   // because its account has removed it, for good
 	tokens  []timedHash
 	spent   []timedID
+	seat    seat
 }
 
 // timedHash is a token's hash with its end, timedID a spent challenge.
@@ -79,7 +81,7 @@ func (r loginRecord) marshal() []byte {
 	for _, s := range r.spent {
 		b = append(binary.BigEndian.AppendUint64(b, s.ends), s.id[:]...)
 	}
-	return b
+	return append(b, r.seat.marshal()...)
 }
 
 func parseLoginRecord(b []byte) (r loginRecord, err error) {
@@ -98,7 +100,9 @@ func parseLoginRecord(b []byte) (r loginRecord, err error) {
 		reader.Copy(s.id[:])
 		r.spent = append(r.spent, s)
 	}
-	if !reader.Done() || closed > 2 {
+	seated, whole := readSeat(reader)
+	r.seat = seated
+	if !reader.Done() || closed > 2 || !whole {
 		return loginRecord{}, errRecord
 	}
 	return r, nil

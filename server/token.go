@@ -72,24 +72,43 @@ func newTokens(s store.Store, keys *keyring) *tokens {
 }
 
 // issue spends the challenge that a device has answered and makes a token for
-// the device. errSpent, errTooManyLogins, or the store's error.
-func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, now time.Time) (text string, ends time.Time, err error) {
+// the device. copied says that a copy has tried to log in meanwhile. errSpent,
+// errTooManyLogins, errCopied, or the store's error.
+func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, seated claim, now time.Time) (text string, ends time.Time, copied bool, err error) {
 	keys, err := t.keys.at(ctx, now)
 	if err != nil {
-		return "", ends, err
+		return "", ends, false, err
 	}
 	text = drawToken(keys, who.box)
 	hash := sha256.Sum256([]byte(text))
 	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
 	asked := t.asked()
+	behind := false
 	err = changeLogins(ctx, t.store, t.store.Note, who, func(r *loginRecord) error {
-		return r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now)
+		copied, behind = r.seat.copied, false
+		if err := r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now); err != nil {
+			return err
+		}
+		if behind = r.seat.take(seated) != nil; behind {
+			r.tokens, r.seat.copied = nil, true // whoever is ahead logs in again, and is told
+			return nil
+		}
+		r.seat.copied = false
+		if seated.next != [api.SeatSize]byte{} { // one profile, one process: whoever has an earlier token is a copy, or done with it
+			r.tokens = r.tokens[len(r.tokens)-1:]
+		}
+		return nil
 	})
 	if err != nil {
-		return "", time.Time{}, err
+		return "", time.Time{}, false, err
 	}
+	t.askAgain(who.box)
+	if behind {
+		return "", time.Time{}, false, errCopied
+	}
+	asked = t.asked()
 	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, asked, now)
-	return text, ends, nil
+	return text, ends, copied, nil
 }
 
 func drawToken(keys sharedKeys, box store.Box) string {
@@ -216,6 +235,8 @@ func notIssued(err error) error {
 	switch {
 	case errors.Is(err, errSpent):
 		return badProof()
+	case errors.Is(err, errCopied):
+		return deviceCloned()
 	case errors.Is(err, errClosed):
 		return accountDisabled()
 	case errors.Is(err, errRemoved):

@@ -15,6 +15,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addTransparency,
 	(*Tx).addOwnDevices,
 	(*Tx).addTransfers,
+	(*Tx).addRenewals,
 }
 
 // schemaVersion is what this program writes.

@@ -103,11 +103,39 @@ func (c *Client) authenticate(ctx context.Context) (token, error) {
 	if err != nil {
 		return token{}, err
 	}
-	answer, err := call(ctx, c.auth.Authenticate, &posthornv1.AuthenticateRequest{Proof: proof})
+	seat, err := c.claim(ctx)
 	if err != nil {
 		return token{}, err
 	}
+	answer, err := call(ctx, c.auth.Authenticate, &posthornv1.AuthenticateRequest{Proof: proof, Seat: seat})
+	if err != nil {
+		if errors.Is(err, ErrCloned) && seat != nil {
+			err = errors.Join(err, c.device.Seat.Behind(ctx))
+		}
+		return token{}, err
+	}
+	if seat != nil {
+		if err := c.device.Seat.Taken(ctx, answer.GetCopied()); err != nil {
+			return token{}, err
+		}
+	}
 	return asked.token(answer.GetToken(), answer.GetExpiresAt()), nil
+}
+
+// claim is what a login says of the device's seat.
+func (c *Client) claim(ctx context.Context) (*posthornv1.Seat, error) {
+	if c.device.Seat == nil {
+		return nil, nil
+	}
+	number, value, next, err := c.device.Seat.Claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seat := &posthornv1.Seat{Number: number, Next: next[:]}
+	if number > 0 {
+		seat.Value = value[:]
+	}
+	return seat, nil
 }
 
 // bearer returns a context whose calls carry a token that is good now.

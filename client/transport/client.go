@@ -36,6 +36,19 @@ type Device struct {
 	ID      account.DeviceID
 	Key     *account.SigningKey
 	Rand    io.Reader // for hedged signatures; nil means deterministic ones
+	Seat    Seat      // nil: the device does not notice copies of itself
+}
+
+// Seat keeps how far the logins of a device have come, on disk.
+type Seat interface {
+	// Claim is what the next login says. The next value is on disk when it
+	// returns, and the same until Taken.
+	Claim(ctx context.Context) (number uint64, value, next [16]byte, err error)
+	// Taken says that the server has gone on to next. copied: an older copy of
+	// this device has tried to log in before.
+	Taken(ctx context.Context, copied bool) error
+	// Behind says that another copy of this device has gone on.
+	Behind(ctx context.Context) error
 }
 
 // Options are the choices a Client leaves open. The zero value is right for

@@ -52,6 +52,8 @@ var (
 	ErrHeld = errors.New("transport: the recovery key holds this account")
 	// ErrRemoved: this device is not on its account any more.
 	ErrRemoved = errors.New("transport: this device was removed from its account")
+	// ErrCloned: another copy of this device has logged in since.
+	ErrCloned = errors.New("transport: another copy of this device has logged in since")
 	// ErrNobodyWaits: no device waits at this slot, or its time is over.
 	ErrNobodyWaits = errors.New("transport: no device is waiting under this code")
 	// ErrSlotTaken: somebody else has left another message there.
@@ -126,6 +128,8 @@ func refine(err error, reason string) error {
 		return ErrUnknownAttachment
 	case api.ReasonBadDigest:
 		return ErrBadDigest
+	case api.ReasonDeviceCloned:
+		return ErrCloned
 	case api.ReasonRosterChanged:
 		return ErrRosterChanged
 	case api.ReasonRosterFull:

@@ -13,6 +13,6 @@ and can let further ones in.`,
 		Args:    noSubcommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDeviceLink(a), newDeviceApprove(a))
+	cmd.AddCommand(newDeviceLink(a), newDeviceApprove(a), newDeviceRenew(a))
 	return cmd
 }

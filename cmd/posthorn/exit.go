@@ -73,6 +73,7 @@ var verdicts = []verdict{
 	{client.ErrDeclined, exitUser, "the device was not let in, nothing was changed", "run 'posthorn device link' again for another code, and say yes on the other device"},
 	{client.ErrOvertaken, exitUser, "", "run 'posthorn device link' again for another code"},
 	{client.ErrNotLinked, exitServer, "", "run 'posthorn device link' again; it finds out by itself whether this device was let in"},
+	{client.ErrCloned, exitTrust, "", "if you put back a backup, run 'posthorn device renew'; if not, somebody has a copy of your profile: remove this device on another one"},
 	{client.ErrHistory, exitTrust, "", "this device is linked and works; link it anew to get the rest"},
 
 	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --invite URL' or '--server URL', or name another folder with --home"},

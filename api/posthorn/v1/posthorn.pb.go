@@ -253,6 +253,7 @@ func (x *Proof) GetMldsaSignature() []byte {
 type AuthenticateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Proof         *Proof                 `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
+	Seat          *Seat                  `protobuf:"bytes,2,opt,name=seat,proto3" json:"seat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -294,17 +295,87 @@ func (x *AuthenticateRequest) GetProof() *Proof {
 	return nil
 }
 
+func (x *AuthenticateRequest) GetSeat() *Seat {
+	if x != nil {
+		return x.Seat
+	}
+	return nil
+}
+
+// Seat is how a device and the server notice copies of the device: both note a
+// number and random bytes at every login, and go on to the next.
+type Seat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // of the last login that the device knows of; 0: none
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`    // 16 bytes of that login; empty at 0
+	Next          []byte                 `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`      // 16 bytes that the device has drawn for this one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seat) Reset() {
+	*x = Seat{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seat) ProtoMessage() {}
+
+func (x *Seat) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seat.ProtoReflect.Descriptor instead.
+func (*Seat) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Seat) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Seat) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Seat) GetNext() []byte {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
 type AuthenticateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"` // sent back as "Authorization: Bearer TOKEN"
 	ExpiresAt     uint64                 `protobuf:"varint,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	Copied        bool                   `protobuf:"varint,3,opt,name=copied,proto3" json:"copied,omitempty"` // an older copy of this device has tried to log in since
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[4]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +387,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[4]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +400,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{4}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AuthenticateResponse) GetToken() string {
@@ -346,6 +417,13 @@ func (x *AuthenticateResponse) GetExpiresAt() uint64 {
 	return 0
 }
 
+func (x *AuthenticateResponse) GetCopied() bool {
+	if x != nil {
+		return x.Copied
+	}
+	return false
+}
+
 type RegisterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`           // 3 to 32 of a-z 0-9 . _ -
@@ -359,7 +437,7 @@ type RegisterRequest struct {
 
 func (x *RegisterRequest) Reset() {
 	*x = RegisterRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[5]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +449,7 @@ func (x *RegisterRequest) String() string {
 func (*RegisterRequest) ProtoMessage() {}
 
 func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[5]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +462,7 @@ func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
 func (*RegisterRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{5}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RegisterRequest) GetName() string {
@@ -432,7 +510,7 @@ type RegisterResponse struct {
 
 func (x *RegisterResponse) Reset() {
 	*x = RegisterResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[6]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +522,7 @@ func (x *RegisterResponse) String() string {
 func (*RegisterResponse) ProtoMessage() {}
 
 func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[6]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +535,7 @@ func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterResponse.ProtoReflect.Descriptor instead.
 func (*RegisterResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{6}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RegisterResponse) GetToken() string {
@@ -489,7 +567,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[7]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +579,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[7]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +592,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{7}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAccountRequest) GetAccount() isGetAccountRequest_Account {
@@ -576,7 +654,7 @@ type KnownHead struct {
 
 func (x *KnownHead) Reset() {
 	*x = KnownHead{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +666,7 @@ func (x *KnownHead) String() string {
 func (*KnownHead) ProtoMessage() {}
 
 func (x *KnownHead) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[8]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +679,7 @@ func (x *KnownHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KnownHead.ProtoReflect.Descriptor instead.
 func (*KnownHead) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{8}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *KnownHead) GetSize() uint64 {
@@ -631,7 +709,7 @@ type GetAccountResponse struct {
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +721,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[9]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +734,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{9}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetAccountResponse) GetName() string {
@@ -703,7 +781,7 @@ type PublishBundleRequest struct {
 
 func (x *PublishBundleRequest) Reset() {
 	*x = PublishBundleRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +793,7 @@ func (x *PublishBundleRequest) String() string {
 func (*PublishBundleRequest) ProtoMessage() {}
 
 func (x *PublishBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[10]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +806,7 @@ func (x *PublishBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishBundleRequest.ProtoReflect.Descriptor instead.
 func (*PublishBundleRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{10}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PublishBundleRequest) GetBundle() []byte {
@@ -746,7 +824,7 @@ type PublishBundleResponse struct {
 
 func (x *PublishBundleResponse) Reset() {
 	*x = PublishBundleResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +836,7 @@ func (x *PublishBundleResponse) String() string {
 func (*PublishBundleResponse) ProtoMessage() {}
 
 func (x *PublishBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[11]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +849,7 @@ func (x *PublishBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishBundleResponse.ProtoReflect.Descriptor instead.
 func (*PublishBundleResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{11}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{12}
 }
 
 type FetchBundleRequest struct {
@@ -784,7 +862,7 @@ type FetchBundleRequest struct {
 
 func (x *FetchBundleRequest) Reset() {
 	*x = FetchBundleRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +874,7 @@ func (x *FetchBundleRequest) String() string {
 func (*FetchBundleRequest) ProtoMessage() {}
 
 func (x *FetchBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[12]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +887,7 @@ func (x *FetchBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchBundleRequest.ProtoReflect.Descriptor instead.
 func (*FetchBundleRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{12}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FetchBundleRequest) GetAccountId() []byte {
@@ -836,7 +914,7 @@ type FetchBundleResponse struct {
 
 func (x *FetchBundleResponse) Reset() {
 	*x = FetchBundleResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +926,7 @@ func (x *FetchBundleResponse) String() string {
 func (*FetchBundleResponse) ProtoMessage() {}
 
 func (x *FetchBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[13]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +939,7 @@ func (x *FetchBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchBundleResponse.ProtoReflect.Descriptor instead.
 func (*FetchBundleResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{13}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FetchBundleResponse) GetBundle() []byte {
@@ -888,7 +966,7 @@ type UpdateRosterRequest struct {
 
 func (x *UpdateRosterRequest) Reset() {
 	*x = UpdateRosterRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +978,7 @@ func (x *UpdateRosterRequest) String() string {
 func (*UpdateRosterRequest) ProtoMessage() {}
 
 func (x *UpdateRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[14]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +991,7 @@ func (x *UpdateRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRosterRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRosterRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{14}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateRosterRequest) GetStatement() []byte {
@@ -938,7 +1016,7 @@ type UpdateRosterResponse struct {
 
 func (x *UpdateRosterResponse) Reset() {
 	*x = UpdateRosterResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1028,7 @@ func (x *UpdateRosterResponse) String() string {
 func (*UpdateRosterResponse) ProtoMessage() {}
 
 func (x *UpdateRosterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[15]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1041,7 @@ func (x *UpdateRosterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRosterResponse.ProtoReflect.Descriptor instead.
 func (*UpdateRosterResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{15}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
 }
 
 type HoldAccountRequest struct {
@@ -975,7 +1053,7 @@ type HoldAccountRequest struct {
 
 func (x *HoldAccountRequest) Reset() {
 	*x = HoldAccountRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1065,7 @@ func (x *HoldAccountRequest) String() string {
 func (*HoldAccountRequest) ProtoMessage() {}
 
 func (x *HoldAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[16]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1078,7 @@ func (x *HoldAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldAccountRequest.ProtoReflect.Descriptor instead.
 func (*HoldAccountRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{16}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HoldAccountRequest) GetHold() []byte {
@@ -1019,7 +1097,7 @@ type HoldAccountResponse struct {
 
 func (x *HoldAccountResponse) Reset() {
 	*x = HoldAccountResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1109,7 @@ func (x *HoldAccountResponse) String() string {
 func (*HoldAccountResponse) ProtoMessage() {}
 
 func (x *HoldAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[17]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1122,7 @@ func (x *HoldAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldAccountResponse.ProtoReflect.Descriptor instead.
 func (*HoldAccountResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{17}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HoldAccountResponse) GetUntil() uint64 {
@@ -1066,7 +1144,7 @@ type FindRecoverableRequest struct {
 
 func (x *FindRecoverableRequest) Reset() {
 	*x = FindRecoverableRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1156,7 @@ func (x *FindRecoverableRequest) String() string {
 func (*FindRecoverableRequest) ProtoMessage() {}
 
 func (x *FindRecoverableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[18]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1169,7 @@ func (x *FindRecoverableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRecoverableRequest.ProtoReflect.Descriptor instead.
 func (*FindRecoverableRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{18}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FindRecoverableRequest) GetName() string {
@@ -1132,7 +1210,7 @@ type FindRecoverableResponse struct {
 
 func (x *FindRecoverableResponse) Reset() {
 	*x = FindRecoverableResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1222,7 @@ func (x *FindRecoverableResponse) String() string {
 func (*FindRecoverableResponse) ProtoMessage() {}
 
 func (x *FindRecoverableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[19]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1235,7 @@ func (x *FindRecoverableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRecoverableResponse.ProtoReflect.Descriptor instead.
 func (*FindRecoverableResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{19}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FindRecoverableResponse) GetAccountId() []byte {
@@ -1185,7 +1263,7 @@ type RosterClaim struct {
 
 func (x *RosterClaim) Reset() {
 	*x = RosterClaim{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1275,7 @@ func (x *RosterClaim) String() string {
 func (*RosterClaim) ProtoMessage() {}
 
 func (x *RosterClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[20]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1288,7 @@ func (x *RosterClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterClaim.ProtoReflect.Descriptor instead.
 func (*RosterClaim) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{20}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RosterClaim) GetAccountId() []byte {
@@ -1240,7 +1318,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1330,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1343,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Envelope) GetId() []byte {
@@ -1306,7 +1384,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1396,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1409,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SendRequest) GetEnvelopes() []*Envelope {
@@ -1357,7 +1435,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1447,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1460,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SendResponse) GetStatuses() []SendStatus {
@@ -1400,7 +1478,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1490,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1503,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1443,7 +1521,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1533,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1546,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1524,7 +1602,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1614,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1627,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1583,7 +1661,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1673,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1686,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1633,7 +1711,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1723,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1736,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 type StartUploadRequest struct {
@@ -1671,7 +1749,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1761,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1774,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -1724,7 +1802,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1814,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1827,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -1784,7 +1862,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1874,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1887,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -1842,7 +1920,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +1932,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +1945,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -1887,7 +1965,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +1977,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +1990,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -1937,7 +2015,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2027,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2040,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
 }
 
 type FetchAttachmentRequest struct {
@@ -1976,7 +2054,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2066,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2079,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -2035,7 +2113,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2125,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2138,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -2086,7 +2164,7 @@ type GetHeadRequest struct {
 
 func (x *GetHeadRequest) Reset() {
 	*x = GetHeadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2176,7 @@ func (x *GetHeadRequest) String() string {
 func (*GetHeadRequest) ProtoMessage() {}
 
 func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2189,7 @@ func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetHeadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetHeadRequest) GetKnownSize() uint64 {
@@ -2134,7 +2212,7 @@ type GetHeadResponse struct {
 
 func (x *GetHeadResponse) Reset() {
 	*x = GetHeadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2224,7 @@ func (x *GetHeadResponse) String() string {
 func (*GetHeadResponse) ProtoMessage() {}
 
 func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2237,7 @@ func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
 func (*GetHeadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetHeadResponse) GetCheckpoint() []byte {
@@ -2207,7 +2285,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2297,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2310,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -2258,7 +2336,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2348,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2361,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -2302,7 +2380,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2392,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2405,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -2348,7 +2426,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2438,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2451,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2400,7 +2478,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2490,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2503,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2451,7 +2529,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2541,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2554,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2498,7 +2576,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2588,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2601,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -2556,7 +2634,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2646,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2659,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -2602,7 +2680,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2692,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2705,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -2659,7 +2737,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2749,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2762,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 type FetchPairingRequest struct {
@@ -2697,7 +2775,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2787,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2800,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -2748,7 +2826,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2838,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2851,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -2796,7 +2874,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2886,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +2899,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -2868,13 +2946,19 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\tdevice_id\x18\x02 \x01(\fR\bdeviceId\x12\x1c\n" +
 	"\tchallenge\x18\x03 \x01(\fR\tchallenge\x12'\n" +
 	"\x0fecdsa_signature\x18\x04 \x01(\fR\x0eecdsaSignature\x12'\n" +
-	"\x0fmldsa_signature\x18\x05 \x01(\fR\x0emldsaSignature\"?\n" +
+	"\x0fmldsa_signature\x18\x05 \x01(\fR\x0emldsaSignature\"f\n" +
 	"\x13AuthenticateRequest\x12(\n" +
-	"\x05proof\x18\x01 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\"K\n" +
+	"\x05proof\x18\x01 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\x12%\n" +
+	"\x04seat\x18\x02 \x01(\v2\x11.posthorn.v1.SeatR\x04seat\"H\n" +
+	"\x04Seat\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\fR\x04next\"c\n" +
 	"\x14AuthenticateResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\x04R\texpiresAt\"\x9d\x01\n" +
+	"expires_at\x18\x02 \x01(\x04R\texpiresAt\x12\x16\n" +
+	"\x06copied\x18\x03 \x01(\bR\x06copied\"\x9d\x01\n" +
 	"\x0fRegisterRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstatement\x18\x02 \x01(\fR\tstatement\x12\x16\n" +
@@ -3097,121 +3181,123 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
 	(*GetChallengeResponse)(nil),    // 2: posthorn.v1.GetChallengeResponse
 	(*Proof)(nil),                   // 3: posthorn.v1.Proof
 	(*AuthenticateRequest)(nil),     // 4: posthorn.v1.AuthenticateRequest
-	(*AuthenticateResponse)(nil),    // 5: posthorn.v1.AuthenticateResponse
-	(*RegisterRequest)(nil),         // 6: posthorn.v1.RegisterRequest
-	(*RegisterResponse)(nil),        // 7: posthorn.v1.RegisterResponse
-	(*GetAccountRequest)(nil),       // 8: posthorn.v1.GetAccountRequest
-	(*KnownHead)(nil),               // 9: posthorn.v1.KnownHead
-	(*GetAccountResponse)(nil),      // 10: posthorn.v1.GetAccountResponse
-	(*PublishBundleRequest)(nil),    // 11: posthorn.v1.PublishBundleRequest
-	(*PublishBundleResponse)(nil),   // 12: posthorn.v1.PublishBundleResponse
-	(*FetchBundleRequest)(nil),      // 13: posthorn.v1.FetchBundleRequest
-	(*FetchBundleResponse)(nil),     // 14: posthorn.v1.FetchBundleResponse
-	(*UpdateRosterRequest)(nil),     // 15: posthorn.v1.UpdateRosterRequest
-	(*UpdateRosterResponse)(nil),    // 16: posthorn.v1.UpdateRosterResponse
-	(*HoldAccountRequest)(nil),      // 17: posthorn.v1.HoldAccountRequest
-	(*HoldAccountResponse)(nil),     // 18: posthorn.v1.HoldAccountResponse
-	(*FindRecoverableRequest)(nil),  // 19: posthorn.v1.FindRecoverableRequest
-	(*FindRecoverableResponse)(nil), // 20: posthorn.v1.FindRecoverableResponse
-	(*RosterClaim)(nil),             // 21: posthorn.v1.RosterClaim
-	(*Envelope)(nil),                // 22: posthorn.v1.Envelope
-	(*SendRequest)(nil),             // 23: posthorn.v1.SendRequest
-	(*SendResponse)(nil),            // 24: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),          // 25: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 26: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 27: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 28: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 29: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 30: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 31: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 32: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 33: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 34: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 35: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 36: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 37: posthorn.v1.FetchAttachmentResponse
-	(*GetHeadRequest)(nil),          // 38: posthorn.v1.GetHeadRequest
-	(*GetHeadResponse)(nil),         // 39: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 40: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 41: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 42: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 43: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 44: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 45: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 46: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 47: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 48: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 49: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 50: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 51: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 52: posthorn.v1.ErrorDetail
+	(*Seat)(nil),                    // 5: posthorn.v1.Seat
+	(*AuthenticateResponse)(nil),    // 6: posthorn.v1.AuthenticateResponse
+	(*RegisterRequest)(nil),         // 7: posthorn.v1.RegisterRequest
+	(*RegisterResponse)(nil),        // 8: posthorn.v1.RegisterResponse
+	(*GetAccountRequest)(nil),       // 9: posthorn.v1.GetAccountRequest
+	(*KnownHead)(nil),               // 10: posthorn.v1.KnownHead
+	(*GetAccountResponse)(nil),      // 11: posthorn.v1.GetAccountResponse
+	(*PublishBundleRequest)(nil),    // 12: posthorn.v1.PublishBundleRequest
+	(*PublishBundleResponse)(nil),   // 13: posthorn.v1.PublishBundleResponse
+	(*FetchBundleRequest)(nil),      // 14: posthorn.v1.FetchBundleRequest
+	(*FetchBundleResponse)(nil),     // 15: posthorn.v1.FetchBundleResponse
+	(*UpdateRosterRequest)(nil),     // 16: posthorn.v1.UpdateRosterRequest
+	(*UpdateRosterResponse)(nil),    // 17: posthorn.v1.UpdateRosterResponse
+	(*HoldAccountRequest)(nil),      // 18: posthorn.v1.HoldAccountRequest
+	(*HoldAccountResponse)(nil),     // 19: posthorn.v1.HoldAccountResponse
+	(*FindRecoverableRequest)(nil),  // 20: posthorn.v1.FindRecoverableRequest
+	(*FindRecoverableResponse)(nil), // 21: posthorn.v1.FindRecoverableResponse
+	(*RosterClaim)(nil),             // 22: posthorn.v1.RosterClaim
+	(*Envelope)(nil),                // 23: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 24: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 25: posthorn.v1.SendResponse
+	(*ReceiveRequest)(nil),          // 26: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 27: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 28: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 29: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 30: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 31: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 32: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 33: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 34: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 35: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 36: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 37: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 38: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 39: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 40: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 41: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 42: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 43: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 44: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 45: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 46: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 47: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 48: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 49: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 50: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 51: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 52: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 53: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
-	3,  // 1: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
-	9,  // 2: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
-	22, // 3: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	21, // 4: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
-	0,  // 5: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	26, // 6: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	43, // 7: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	46, // 8: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 9: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 10: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	6,  // 11: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	8,  // 12: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	11, // 13: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	13, // 14: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	15, // 15: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
-	17, // 16: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	19, // 17: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
-	23, // 18: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	25, // 19: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	28, // 20: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	30, // 21: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	32, // 22: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	34, // 23: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	36, // 24: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	38, // 25: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	40, // 26: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	42, // 27: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	45, // 28: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	48, // 29: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	50, // 30: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 31: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	5,  // 32: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	7,  // 33: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	10, // 34: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	12, // 35: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	14, // 36: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	16, // 37: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	18, // 38: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	20, // 39: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	24, // 40: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	27, // 41: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	29, // 42: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	31, // 43: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	33, // 44: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	35, // 45: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	37, // 46: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	39, // 47: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	41, // 48: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	44, // 49: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	47, // 50: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	49, // 51: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	51, // 52: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	31, // [31:53] is the sub-list for method output_type
-	9,  // [9:31] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	5,  // 1: posthorn.v1.AuthenticateRequest.seat:type_name -> posthorn.v1.Seat
+	3,  // 2: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
+	10, // 3: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
+	23, // 4: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	22, // 5: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
+	0,  // 6: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
+	27, // 7: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	44, // 8: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	47, // 9: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 10: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 11: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	7,  // 12: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	9,  // 13: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	12, // 14: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	14, // 15: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 16: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	18, // 17: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	20, // 18: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	24, // 19: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	26, // 20: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	29, // 21: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	31, // 22: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	33, // 23: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	35, // 24: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	37, // 25: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	39, // 26: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	41, // 27: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	43, // 28: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	46, // 29: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	49, // 30: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	51, // 31: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 32: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 33: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 34: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 35: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 36: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 37: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 38: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 39: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 40: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	25, // 41: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	28, // 42: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	30, // 43: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	32, // 44: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	34, // 45: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	36, // 46: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	38, // 47: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	40, // 48: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	42, // 49: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	45, // 50: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	48, // 51: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	50, // 52: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	52, // 53: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	32, // [32:54] is the sub-list for method output_type
+	10, // [10:32] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
@@ -3219,18 +3305,18 @@ func file_posthorn_v1_posthorn_proto_init() {
 	if File_posthorn_v1_posthorn_proto != nil {
 		return
 	}
-	file_posthorn_v1_posthorn_proto_msgTypes[7].OneofWrappers = []any{
+	file_posthorn_v1_posthorn_proto_msgTypes[8].OneofWrappers = []any{
 		(*GetAccountRequest_Name)(nil),
 		(*GetAccountRequest_AccountId)(nil),
 	}
-	file_posthorn_v1_posthorn_proto_msgTypes[8].OneofWrappers = []any{}
+	file_posthorn_v1_posthorn_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   6,
 		},
