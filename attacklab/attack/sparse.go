@@ -128,9 +128,11 @@ func (b *braid) found(d direction) map[uint32]found {
 	return b.keys[d]
 }
 
-// follow opens every epoch that can be opened, in their order.
+// follow opens every epoch that can be opened, in their order. One more than the
+// pieces are of is tried: a chain may begin in an epoch that no chain assigned so
+// far has reached.
 func (b *braid) follow(p *picklock) {
-	for e := uint32(0); e <= b.last; e++ {
+	for e := uint32(0); e <= b.last+1; e++ {
 		keys, known := b.epochs[e]
 		if !known {
 			continue
