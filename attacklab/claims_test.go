@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posthorn/posthorn/attacklab/attack"
 	"github.com/posthorn/posthorn/attacklab/scenario"
 	"github.com/posthorn/posthorn/attacklab/simulation"
+	"github.com/posthorn/posthorn/suite/level3"
 )
 
 // seeds are how often every claim is tried, each time with other keys, another
@@ -196,6 +198,9 @@ func checkRekeys(t *testing.T, run *simulation.Run, l Level, seed uint64) {
 			sent := &run.Sent[c.Frame]
 			if string(c.Text) != string(sent.Text) {
 				t.Fatalf("%s: frame %d came out wrong", a, c.Frame)
+			}
+			if m, err := level3.ParseMessage(run.Recording.Frames[c.Frame].Up); c.Via == attack.StolenPrekey && (err != nil || m.Epoch > 1) {
+				t.Errorf("%s: a stolen prekey opens epoch %d", a, m.Epoch)
 			}
 			if !sent.Past(moments[0].Device, moments[0].Message) {
 				seen[pairOf(sent)] = max(seen[pairOf(sent)], sent.Rekeys)

@@ -1,6 +1,9 @@
 package attacklab
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,9 +35,12 @@ type Options struct {
 
 // Results are everything that a run found. Equal Options give equal Results.
 type Results struct {
-	Schema   string    `json:"schema"`
-	Note     string    `json:"note"`
-	Options  Options   `json:"options"`
+	Schema  string  `json:"schema"`
+	Note    string  `json:"note"`
+	Options Options `json:"options"`
+	// Inputs is the SHA-256 of Options as JSON, in hexadecimal: with it a change
+	// to a scenario's text shows, even one that changes no result.
+	Inputs   string    `json:"options_sha256"`
 	Readings []Reading `json:"readings"`
 	Attempts []Attempt `json:"attempts"`
 	Costs    []Cost    `json:"costs"`
@@ -105,11 +111,23 @@ func Run(o Options, progress func(done, total int)) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Results{Schema: Schema, Note: Note, Options: o}
+	r := &Results{
+		Schema: Schema, Note: Note, Options: o, Inputs: o.digest(),
+		Readings: []Reading{}, Attempts: []Attempt{}, Costs: []Cost{}, Paces: []Pace{}, Sweep: []Point{}, Healing: []Healing{},
+	}
 	for _, add := range merge {
 		add(r)
 	}
 	return r, nil
+}
+
+func (o Options) digest() string {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic("attacklab: options are strings and numbers: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // resolve reads the scenarios and finds the levels.

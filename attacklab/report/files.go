@@ -41,6 +41,15 @@ func Files(r *attacklab.Results) (map[string][]byte, error) {
 	return files, nil
 }
 
+// Names are the names of all files that any result may have, TimesFile
+// included.
+func Names() []string {
+	return []string{
+		RunFile, CSVFile, ReportFile, TimesFile,
+		"seizure.svg", "strips.svg", "healing.svg", "trade-off.svg", "bytes.svg",
+	}
+}
+
 // JSON is the form of run.json and of --json, with the schema's name first.
 func JSON(r *attacklab.Results) ([]byte, error) {
 	var b bytes.Buffer

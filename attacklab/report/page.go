@@ -31,6 +31,7 @@ type shown struct {
 // levelRow is a level with what the main attackers read of one conversation.
 type levelRow struct {
 	Key, Name, Meaning, Apps         string
+	Scenario                         string
 	Server, Quantum, Thief, Everyone string
 }
 
@@ -45,7 +46,7 @@ func page(r *attacklab.Results, sections []Section) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := view{Note: r.Note, Command: command(r.Options)}
+	v := view{Note: r.Note, Command: "go run ./cmd/posthorn-lab run" + arguments(r.Options) + " --out DIR"}
 	for _, s := range sections {
 		v.Sections = append(v.Sections, shown{s, template.HTML(s.SVG)}) // our own writer escaped every text in it
 	}
@@ -69,7 +70,8 @@ func summary(r *attacklab.Results) (rows []levelRow) {
 		cells := [4]*string{&row.Server, &row.Quantum, &row.Thief, &row.Everyone}
 		for _, x := range r.Readings {
 			for i, a := range attackers {
-				if x.Level == l.Key && x.Attacker == a && *cells[i] == "" {
+				if x.Level == l.Key && x.Attacker == a && *cells[i] == "" && (row.Scenario == "" || row.Scenario == x.Scenario) {
+					row.Scenario = x.Scenario
 					*cells[i] = percent(x.Read, x.Texts) + "\u00a0%"
 				}
 			}
@@ -84,25 +86,14 @@ func summary(r *attacklab.Results) (rows []levelRow) {
 // Row is a level with its figures, for a terminal and for documents.
 type Row struct {
 	Key, Name, Meaning, Apps string
+	Scenario                 string    // whose figures they are
 	Read                     [4]string // server; recording + quantum; thief; thief + quantum
 }
 
 // LevelTable is the level table with the figures of a result.
 func LevelTable(r *attacklab.Results) (rows []Row) {
 	for _, s := range summary(r) {
-		rows = append(rows, Row{s.Key, s.Name, s.Meaning, s.Apps, [4]string{s.Server, s.Quantum, s.Thief, s.Everyone}})
+		rows = append(rows, Row{s.Key, s.Name, s.Meaning, s.Apps, s.Scenario, [4]string{s.Server, s.Quantum, s.Thief, s.Everyone}})
 	}
 	return rows
-}
-
-// command makes the same result again, where the scenarios are the lab's own.
-func command(o attacklab.Options) string {
-	c := "go run ./cmd/posthorn-lab run --out DIR"
-	if o.Quick {
-		c += " --quick"
-	}
-	if o.Seed != 0 {
-		c += " --seed " + strconv.FormatUint(o.Seed, 10)
-	}
-	return c
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,11 @@ func TestPageStandsAlone(t *testing.T) {
 	for _, always := range []string{attacklab.Note, `lang="en"`, "prefers-color-scheme", `role="img"`, "Make it again"} {
 		if !strings.Contains(html, always) {
 			t.Errorf("the page lacks %q", always)
+		}
+	}
+	for name := range files {
+		if !slices.Contains(Names(), name) {
+			t.Errorf("%s is none of Names", name)
 		}
 	}
 	for _, s := range sections(r) {

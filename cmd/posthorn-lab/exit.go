@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,10 @@ func explainFailure(err error) *failure {
 		return &failure{exitMissing, err.Error() + "; nothing was run", "'posthorn-lab list' has the names"}
 	case errors.Is(err, scenario.ErrSyntax):
 		return &failure{exitUser, err.Error() + "; nothing was run", "'posthorn-lab list NAME' prints a scenario to begin with"}
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrExist):
+	}
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	if path || link {
 		return &failure{exitUser, err.Error(), "name files that can be read, and a folder that can be written"}
 	}
 	return &failure{exitInternal, err.Error(), "this should not happen; report it with the command line"}

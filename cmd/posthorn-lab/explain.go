@@ -57,7 +57,7 @@ func (a *app) explain(asJSON bool) error {
 		out := explained{Schema: attacklab.Schema, Note: r.Note}
 		for _, row := range report.LevelTable(r) {
 			out.Levels = append(out.Levels, explainedLevel{level{row.Key, row.Name, row.Meaning, row.Apps},
-				row.Read[0], row.Read[1], row.Read[2], row.Read[3], commandFor(row.Key)})
+				row.Read[0], row.Read[1], row.Read[2], row.Read[3], report.Command(r.Options, row)})
 		}
 		return json.NewEncoder(a.stdout).Encode(out)
 	}
@@ -67,8 +67,6 @@ func (a *app) explain(asJSON bool) error {
 	fmt.Fprintln(a.stdout)
 	return a.levelTable(r)
 }
-
-func commandFor(key string) string { return "posthorn-lab run alternation --level " + key }
 
 // levelTable prints what each attacker read of the first scenario that has
 // them all.
@@ -80,7 +78,7 @@ func (a *app) levelTable(r *attacklab.Results) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "level\tserver alone\trecording, quantum later\tseized device\tseized device, quantum later\tthe figures again with")
 	for _, row := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Key, row.Read[0], row.Read[1], row.Read[2], row.Read[3], commandFor(row.Key))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Key, row.Read[0], row.Read[1], row.Read[2], row.Read[3], report.Command(r.Options, row))
 	}
 	fmt.Fprintf(w, "\n%s\n", r.Note)
 	return w.Flush()

@@ -17,15 +17,20 @@ import (
 func inFolder(folder, name string) string { return filepath.Join(folder, name) }
 
 // prepareFolder makes the folder for results, and refuses one that holds
-// something else.
+// something else or that nothing can be written to, before a run and not after
+// it.
 func prepareFolder(folder string) error {
 	if folder == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.MkdirAll(folder, 0o755)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
 	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	entries, err = withoutLeftovers(folder, entries)
 	if err != nil {
 		return err
 	}
@@ -33,13 +38,62 @@ func prepareFolder(folder string) error {
 	if len(entries) > 0 && !ours {
 		return &failure{exitUser, folder + " holds something else; nothing was run or written", "name an empty folder, or one with earlier results"}
 	}
-	return nil
+	staging, err := os.MkdirTemp(folder, stagingPattern)
+	if err != nil {
+		return err
+	}
+	return os.Remove(staging)
 }
 
-func writeFiles(folder string, files map[string][]byte) error {
+// withoutLeftovers removes what a killed run left waiting.
+func withoutLeftovers(folder string, entries []fs.DirEntry) (rest []fs.DirEntry, err error) {
+	for _, e := range entries {
+		left, _ := filepath.Match(stagingPattern, e.Name())
+		if !left {
+			rest = append(rest, e)
+		} else if err := os.RemoveAll(inFolder(folder, e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
+}
+
+// stagingPattern names the folder in which files wait until all are written.
+const stagingPattern = ".posthorn-lab-*"
+
+// writeFiles puts files in place of what an earlier run left. All are written
+// before the first gets its name, and run.json comes last: a folder that has it
+// has everything.
+func writeFiles(folder string, files map[string][]byte) (err error) {
+	staging, err := os.MkdirTemp(folder, stagingPattern)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
 	for name, content := range files {
-		if err := os.WriteFile(inFolder(folder, name), content, 0o644); err != nil {
+		if err := os.WriteFile(inFolder(staging, name), content, 0o644); err != nil {
+			return fmt.Errorf("no result was written: %w", err)
+		}
+	}
+	if err := forget(folder); err != nil {
+		return err
+	}
+	for name := range files {
+		if name == report.RunFile {
+			continue
+		}
+		if err := os.Rename(inFolder(staging, name), inFolder(folder, name)); err != nil {
 			return fmt.Errorf("the results are not complete: %w", err)
+		}
+	}
+	return os.Rename(inFolder(staging, report.RunFile), inFolder(folder, report.RunFile))
+}
+
+// forget removes what an earlier run wrote, run.json first.
+func forget(folder string) error {
+	for _, name := range append([]string{report.RunFile}, report.Names()...) {
+		if err := os.Remove(inFolder(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil
@@ -58,7 +112,8 @@ func readOptions(folder string) (attacklab.Options, error) {
 	return r.Options, nil
 }
 
-// compare lists what differs between files and those of a folder, by name.
+// compare lists what differs between files and those of a folder, by name, and
+// what the folder has besides them.
 func compare(folder string, files map[string][]byte) (differs []string, err error) {
 	for name, want := range files {
 		got, err := os.ReadFile(inFolder(folder, name))
@@ -69,6 +124,15 @@ func compare(folder string, files map[string][]byte) (differs []string, err erro
 			return nil, err
 		case !bytes.Equal(got, want):
 			differs = append(differs, fmt.Sprintf("%s: differs from byte %d on (%d bytes here, %d when run again)", name, firstDifference(got, want), len(got), len(want)))
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if _, known := files[e.Name()]; !known && e.Name() != report.TimesFile {
+			differs = append(differs, e.Name()+": no file of these results")
 		}
 	}
 	slices.Sort(differs)

@@ -23,14 +23,39 @@ func lab(args ...string) (stdout, stderr string, code int) {
 func TestRunThenVerify(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "results")
 	out, complaints, code := lab("run", "alternation", "--level", "2,3A", "--quick", "--out", folder)
+	if again := "posthorn-lab run alternation --level 3A --quick"; !strings.Contains(out, again) {
+		t.Errorf("no %q in %s", again, out)
+	}
 	if code != exitOK || !strings.Contains(out, "No quantum computer is used") || complaints != "" {
 		t.Fatalf("%d %s %s", code, out, complaints)
 	}
 	if out, complaints, code := lab("verify", folder); code != exitOK || !strings.Contains(out, "equal to the byte") {
 		t.Fatalf("verify: %d %s %s", code, out, complaints)
 	}
-	if _, _, code := lab("run", "alternation", "--level", "2,3A", "--quick", "--out", folder); code != exitOK {
+	if _, _, code := lab("run", "alternation", "--level", "2", "--quick", "--out", folder); code != exitOK {
 		t.Errorf("the same folder again: %d", code)
+	}
+	if out, _, code := lab("verify", folder); code != exitOK {
+		t.Errorf("a smaller run in the same folder: %d %s", code, out)
+	}
+	change(t, filepath.Join(folder, report.RunFile), func(b []byte) []byte {
+		return bytes.Replace(b, []byte("# The simplest"), []byte("# the simplest"), 1)
+	})
+	if out, _, code := lab("verify", folder); code != exitUser || !strings.Contains(out, "run.json: differs") {
+		t.Errorf("a byte of a comment: %d %s", code, out)
+	}
+	if _, _, code := lab("run", "alternation", "--level", "2", "--quick", "--out", folder); code != exitOK {
+		t.Fatal(code)
+	}
+	added := filepath.Join(folder, "added.svg")
+	if err := os.WriteFile(added, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, code := lab("verify", folder); code != exitUser || !strings.Contains(out, "added.svg: no file") {
+		t.Errorf("a file too many: %d %s", code, out)
+	}
+	if err := os.Remove(added); err != nil {
+		t.Fatal(err)
 	}
 	change(t, filepath.Join(folder, report.CSVFile), func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
 	out, _, code = lab("verify", folder)
@@ -112,6 +137,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"verify", used}, exitUser, "no results"},
 		{[]string{"run", "--out", used}, exitUser, "holds something else"},
 		{[]string{"run", filepath.Join(used, "letter.txt")}, exitUser, "scenario says its"},
+		{[]string{"run", "--out", filepath.Join(used, "letter.txt", "results")}, exitUser, "can be written"},
 		{[]string{"run", "absent.txt"}, exitUser, "absent.txt"},
 	} {
 		out, complaints, code := lab(c.args...)

@@ -62,6 +62,9 @@ func (a *app) list(names []string, asJSON bool) error {
 	}
 	if len(names) == 1 {
 		for _, s := range all {
+			if s.Name == names[0] && asJSON {
+				return json.NewEncoder(a.stdout).Encode(listOf([]*scenario.Scenario{s}))
+			}
 			if s.Name == names[0] {
 				_, err := fmt.Fprint(a.stdout, s.Text)
 				return err

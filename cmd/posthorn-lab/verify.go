@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/attacklab"
 	"github.com/posthorn/posthorn/attacklab/report"
+	"github.com/posthorn/posthorn/attacklab/scenario"
 )
 
 func newVerify(a *app) *cobra.Command {
@@ -16,7 +18,7 @@ func newVerify(a *app) *cobra.Command {
 		Long: `Run the scenarios that run.json names once more, with the same seeds, and compare
 the folder's files with the new ones. timings.json is left out: no seed makes a
 machine equally fast twice. The exit code is 0 when all is equal and 1 when
-something differs.`,
+something differs, is missing, or is no file of these results.`,
 		Example: "  posthorn-lab verify lab-results",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -34,6 +36,9 @@ func (a *app) verify(folder string) error {
 		return err
 	}
 	results, err := attacklab.Run(o, a.progress("running again"))
+	if errors.Is(err, attacklab.ErrUnknown) || errors.Is(err, scenario.ErrSyntax) {
+		return &failure{exitUser, inFolder(folder, report.RunFile) + " does not say what can be run: " + err.Error() + "; nothing was verified", "run the scenarios again"}
+	}
 	if err != nil {
 		return err
 	}
