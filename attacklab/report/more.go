@@ -13,7 +13,8 @@ func weight(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "bytes", Title: "What a text weighs on the wire",
 		Explain: "Bytes for each text in the scenario of strict alternation, by what they are for. Levels 0 to 2 do not pad texts, sign no messages and " +
-			"cannot say more than their designs do; Posthorn pads every text to at least 128 bytes and signs it.",
+			"cannot say more than their designs do; Posthorn pads every text to at least 128 bytes and signs it. The " +
+			"processor time for each message at each level is in timings.json, beside this page: it depends on the machine, so that no seed makes it again.",
 		Head: []string{"level", "scenario", "texts", "bytes per text", "ciphertext", "signatures and tags", "headers", "session start", "rekeys"},
 	}
 	var bars []chart.Bar

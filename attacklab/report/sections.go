@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/posthorn/posthorn/attacklab"
 	"github.com/posthorn/posthorn/attacklab/chart"
@@ -63,23 +64,45 @@ func seizures(r *attacklab.Results) (Section, bool) {
 		most, worst[p.Level] = max(most, p.Message), max(worst[p.Level], share)
 		s.Rows = append(s.Rows, []string{p.Level, strconv.Itoa(p.Message), percent(p.Thief, p.Texts) + "\u00a0%", percent(p.Quantum, p.Texts) + "\u00a0%"})
 	}
-	s.Finding = "The most that one stolen device is worth, whenever it is stolen:"
-	for i, p := range panels {
-		s.Finding += fmt.Sprintf("%s %.0f %% of the conversation at Level %s", separator(i, len(panels)), worst[p.Series], p.Series)
-	}
-	s.Finding += "."
+	s.Finding = "The most of the conversation that one stolen device is worth, whenever it is stolen: " + shares(panels, worst) + "."
 	s.SVG = chart.Multiples(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, "seized before this text", float64(most), panels)
 	return s, true
 }
 
-func separator(i, n int) string {
-	switch {
-	case i == 0:
-		return ""
-	case i == n-1:
-		return " and"
+// shares names each share once, with the levels that follow each other and have
+// it: "100 % at Levels 0 and 1, 14 % at Level 3".
+func shares(panels []chart.Panel, share map[string]float64) string {
+	var words []string
+	for len(panels) > 0 {
+		word := fmt.Sprintf("%.0f\u00a0%%", share[panels[0].Series])
+		var levels []string
+		for len(panels) > 0 && fmt.Sprintf("%.0f\u00a0%%", share[panels[0].Series]) == word {
+			levels, panels = append(levels, panels[0].Series), panels[1:]
+		}
+		kind := "Level "
+		if len(levels) > 1 {
+			kind = "Levels "
+		}
+		words = append(words, word+" at "+kind+listed(levels))
 	}
-	return ","
+	return strings.Join(words, ", ")
+}
+
+// listed is "a", "a and b" or "a, b and c".
+func listed(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// counted is a number with its noun, in the plural unless it is one.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // strips shows, text by text, what one thief with a quantum computer reads.
@@ -103,7 +126,10 @@ func strips(r *attacklab.Results) (Section, bool) {
 			Seized: []int{x.Seized[0].Message}, Value: percent(x.Read, x.Texts) + "\u00a0% read"})
 		s.Rows = append(s.Rows, []string{x.Level, strconv.Itoa(x.Texts), strconv.Itoa(x.Read), strconv.Itoa(x.Opening), strconv.Itoa(x.Window), yesNo(x.Healed)})
 		if x.Level == "3A" {
-			s.Finding = fmt.Sprintf("At Level 3A the stolen state is of use for %d more texts, and then never again.", x.Window)
+			s.Finding = fmt.Sprintf("At Level 3A the stolen device is of use for %s, and then never again.", counted(x.Window, "more text"))
+			if !x.Healed {
+				s.Finding = "At Level 3A the stolen device is of use to the end of this conversation, which is too short to heal."
+			}
 		}
 	}
 	if len(rows) == 0 {
@@ -129,7 +155,7 @@ func healing(r *attacklab.Results) (Section, bool) {
 		ID: "healing", Title: "How soon a stolen device stops being of use",
 		Explain: "How many texts after a seizure an attacker with a quantum computer can read at Level 3A, against the number of messages after which " +
 			"the protocol wants new post-quantum keys. Worst of many moments of seizure. Posthorn's default is 50, and an application can only choose less.",
-		Head: []string{"traffic", "new keys after messages", "moments", "window, mean", "window, worst", "the contract allows"},
+		Head: []string{"traffic", "new keys after messages", "moments", "window, mean", "window, worst", "the rules allow"},
 	}
 	var curves []chart.Curve
 	above := 0
@@ -150,7 +176,7 @@ func healing(r *attacklab.Results) (Section, bool) {
 	if len(curves) == 0 {
 		return Section{}, false
 	}
-	s.Finding = fmt.Sprintf("In %d of %d measurements the window stays within what the healing contract allows; fewer messages between rekeys make it shorter.", len(s.Rows)-above, len(s.Rows))
+	s.Finding = fmt.Sprintf("In %d of %d measurements the window stays within what Posthorn's own rules allow; the sooner new keys are due, the sooner a stolen device is of no use.", len(s.Rows)-above, len(s.Rows))
 	s.SVG = chart.Curves(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, chart.Axes{X: "new keys after so many messages", Y: "texts readable after the seizure, worst case"}, curves)
 	return s, true
 }
@@ -159,8 +185,10 @@ func healing(r *attacklab.Results) (Section, bool) {
 func tradeOff(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "trade-off", Title: "What healing costs",
-		Explain: "Bytes of post-quantum keys and ciphertexts for each message, against the mean number of texts that a seized state and a quantum " +
-			"computer read afterwards. Numbers beside the points are messages between rekeys. Further left and further down is better.",
+		Explain: "Bytes of post-quantum keys and ciphertexts for each message, against the mean number of texts that a seized device and a quantum " +
+			"computer read afterwards. \"Paced\" is Posthorn: it sends a new key on some messages only; \"every message\" repeats it until it is " +
+			"answered; \"sparse\" is always sending a small piece. Numbers beside the points are the messages after which new keys are due. Further " +
+			"left and further down is better.",
 		Head: []string{"traffic", "way of rekeying", "new keys after messages", "bytes per message", "window, mean"},
 	}
 	var curves []chart.Curve
@@ -195,17 +223,22 @@ func interval(h attacklab.Healing) string {
 
 // trade compares the paced way with that of every message, in bursts of ten.
 func trade(r *attacklab.Results) string {
-	at := func(way string) int {
+	at := func(way string) (found attacklab.Healing) {
 		for _, h := range r.Healing {
 			if h.Scenario == "bursts-10" && h.Way == way && (h.Interval == 50 || h.Interval == 0) {
-				return h.Bytes
+				found = h
 			}
 		}
-		return 0
+		return found
 	}
-	if at("paced") == 0 || at("every message") == 0 {
+	paced, every := at("paced"), at("every message")
+	if paced.Bytes == 0 || every.Bytes == 0 {
 		return "Rekeying more often costs bytes and shortens the window."
 	}
-	return fmt.Sprintf("In bursts of ten, pacing the rekey objects takes %s bytes a message where sending them on every message takes %s, and heals as soon.",
-		tenths(at("paced")), tenths(at("every message")))
+	heals := "heals as soon"
+	if paced.Mean != every.Mean {
+		heals = fmt.Sprintf("heals after %s texts on average instead of %s", tenths(paced.Mean), tenths(every.Mean))
+	}
+	return fmt.Sprintf("In bursts of ten, sending new keys at a pace takes %s bytes a message where sending them on every message takes %s, and %s.",
+		tenths(paced.Bytes), tenths(every.Bytes), heals)
 }
