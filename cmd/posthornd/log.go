@@ -23,7 +23,7 @@ show one list to one person and another to the next.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLogCheckpoint(a), newLogVerify(a))
+	cmd.AddCommand(newLogCheckpoint(a), newLogVerify(a), newLogKeys(a))
 	return cmd
 }
 

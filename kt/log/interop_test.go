@@ -352,11 +352,14 @@ func TestLitewitnessCosigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := startLitewitness(t, keys.Origin+"/kt/roots", keys.Roots[0].Verifier)
+	o.Interval = DefaultInterval
 	o.Witnesses = fmt.Appendf(nil, "witness lite %s %s\nquorum lite\n", w.vkey, w.url)
 	l := open(t, o)
 	for i := range 3 {
 		r := recordOf(fmt.Sprintf("user%d", i), 0)
+		began := time.Now()
 		publish(t, l, r)
+		t.Logf("logged, cosigned and published in %v", time.Since(began).Round(time.Millisecond))
 		v := proves(t, l, string(r.Name), &r, Asked{}, kt.Known{})
 		if len(v.Checkpoint.Witnesses) != 1 || v.Checkpoint.Witnesses[0] != "lite" {
 			t.Fatalf("signed by %v", v.Checkpoint.Witnesses)

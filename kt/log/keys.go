@@ -148,6 +148,20 @@ func fileKeys(folder string, begun bool) (storedKeys, error) {
 	return k, writeOnce(folder, keysFile, raw)
 }
 
+// MakeKeys makes the keys of a log that is to begin, unless they are there, and
+// returns the verifier keys of U and R. With them, witnesses can be told of the
+// log before its first start, which binds the policy.
+func MakeKeys(folder string) (updates, roots [2]string, err error) {
+	k, err := fileKeys(folder, false)
+	if err != nil {
+		return updates, roots, err
+	}
+	for i := range 2 {
+		updates[i], roots[i] = k.Updates[i].Verifier, k.Roots[i].Verifier
+	}
+	return updates, roots, nil
+}
+
 // writeOnce makes a file that only its owner reads, whole or not at all, and
 // waits until it is on the disk.
 func writeOnce(folder, name string, b []byte) error {
