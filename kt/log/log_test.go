@@ -267,3 +267,19 @@ func TestTwoNodesWriteOneLog(t *testing.T) {
 		t.Errorf("%d updates of 20 names", n)
 	}
 }
+
+// Whoever has seen a size at one node is never answered with less at another.
+func TestNoNodeAnswersWithLessThanIsKnown(t *testing.T) {
+	records := memory.New()
+	shared := func() Options {
+		return Options{Folder: filepath.Join(t.TempDir(), "kt"), KeysFolder: filepath.Join(t.TempDir(), "keys"), Records: records, Shared: true}
+	}
+	nodes := []*Log{open(t, shared()), open(t, shared())}
+	for i := range 12 {
+		r := recordOf("alice", uint64(i))
+		publish(t, nodes[i%2], r)
+		v := proves(t, nodes[i%2], "alice", &r, Asked{}, kt.Known{})
+		known := kt.Known{Size: v.Checkpoint.Size, Root: v.Checkpoint.Root, Label: v.Label}
+		proves(t, nodes[1-i%2], "alice", &r, Asked{Size: known.Size, Known: true, Version: v.Label.Version}, known)
+	}
+}

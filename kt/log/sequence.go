@@ -107,9 +107,7 @@ func (l *Log) turn(ctx context.Context) error {
 	case <-poll.C:
 		return l.look(ctx)
 	case answer := <-l.ask:
-		err := l.look(ctx)
-		close(answer)
-		return err
+		return l.lookFor(ctx, answer)
 	case <-l.wake:
 	}
 	if rest := l.o.Interval - time.Since(l.lastRun); rest > 0 && !l.pause(ctx, rest) {
@@ -128,6 +126,14 @@ func (l *Log) look(ctx context.Context) error {
 		}
 	}
 	return l.adopt(ctx)
+}
+
+// lookFor is look for somebody who knows more than this node: it asks the store
+// however short the last time is ago.
+func (l *Log) lookFor(ctx context.Context, answer chan struct{}) error {
+	defer close(answer)
+	l.asked = time.Time{}
+	return l.look(ctx)
 }
 
 // follow takes over epochs of other nodes.
@@ -334,9 +340,7 @@ func (l *Log) publish(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case answer := <-l.ask:
-			err := l.look(ctx)
-			close(answer)
-			if err != nil {
+			if err := l.lookFor(ctx, answer); err != nil {
 				return err
 			}
 		case <-time.After(lookEvery):
