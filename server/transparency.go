@@ -50,7 +50,11 @@ func (d *directory) logRecord(ctx context.Context, id account.ID) (kt.Record, er
 	if err != nil {
 		return kt.Record{}, err
 	}
-	return kt.RecordOf(record.name, roster), nil
+	holder, _, err := d.accountByName(ctx, record.name)
+	if err == nil && holder != id {
+		err = store.ErrNotFound // it never got the name
+	}
+	return kt.RecordOf(record.name, roster), err
 }
 
 func unpublished(cause error) error {
@@ -82,7 +86,8 @@ type proven struct {
 	name       account.Name
 	statements [][]byte // as far as they are published; none: there is no such account
 	proof      []byte
-	checkpoint int // its length
+	checkpoint int  // its length
+	named      bool // it was asked for by name
 }
 
 // prove asks the log for the account. What was not published yet is not served.
@@ -97,13 +102,13 @@ func (s *directoryService) prove(ctx context.Context, request *posthornv1.GetAcc
 	}
 	p.name = record.name
 	if by, ok := request.GetAccount().(*posthornv1.GetAccountRequest_Name); ok {
-		p.name = account.Name(by.Name) // find has parsed it
+		p.name, p.named = account.Name(by.Name), true // find has parsed it
 	}
 	if p.name == "" {
 		return p, store.ErrNotFound
 	}
 	reply, failed := s.answer(ctx, p.name, request.GetKnown())
-	if failed == nil && reply.Record != nil && reply.Record.Seq+1 < uint64(len(record.statements)) {
+	if failed == nil && behind(reply.Record, record) {
 		s.catchUp(ctx, id)
 		reply, failed = s.answer(ctx, p.name, request.GetKnown())
 	}
@@ -118,6 +123,15 @@ func (s *directoryService) prove(ctx context.Context, request *posthornv1.GetAcc
 		return s.published(p, id, record, reply.Record)
 	}
 	return p, nil
+}
+
+// behind reports whether the log does not show yet what is stored: it is just
+// being published, perhaps by another node.
+func behind(logged *kt.Record, stored accountRecord) bool {
+	if logged == nil {
+		return len(stored.statements) > 0
+	}
+	return logged.Seq != ktlog.DeletedSeq && logged.Seq+1 < uint64(len(stored.statements))
 }
 
 func (s *directoryService) answer(ctx context.Context, name account.Name, known *posthornv1.KnownHead) (*ktlog.Reply, error) {
@@ -138,7 +152,13 @@ func (s *directoryService) catchUp(ctx context.Context, id account.ID) {
 
 // published cuts a roster to what the log shows.
 func (s *directoryService) published(p proven, id account.ID, stored accountRecord, logged *kt.Record) (proven, error) {
-	if id != logged.Account || logged.Seq >= uint64(len(stored.statements)) {
+	if id != logged.Account && p.named {
+		return p, storageFailed(errRecord)
+	}
+	if id != logged.Account {
+		return proven{}, store.ErrNotFound // it never got the name
+	}
+	if logged.Seq >= uint64(len(stored.statements)) {
 		// The account is being deleted, or its record is damaged.
 		return p, storageFailed(errRecord)
 	}
