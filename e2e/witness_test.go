@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // witnessing is one posthornd witness process on a fixed loopback port.
@@ -72,7 +74,7 @@ func TestWitnessIsKilledAgainAndAgain(t *testing.T) {
 	if err := json.Unmarshal(raw, &keys); err != nil {
 		t.Fatal(err)
 	}
-	w := &witnessing{t: t, state: filepath.Join(folder, "witness", "state.json"), address: freeAddress(t), logs: keys.Roots}
+	w := &witnessing{t: t, state: filepath.Join(folder, "witness", "state.json"), address: machine.Address(t), logs: keys.Roots}
 	w.start()
 	t.Cleanup(func() { w.kill() })
 	first := strings.Join(w.keys, " ")
