@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 const (
-	// answerDelay batches receipts and answers; SPEC §8.5 allows two seconds.
+	// answerDelay is how long receipts and answers are batched on average: from half to one and a
+	// half of it, so that their times say less of when a device heard something. SPEC §8.5 allows two seconds.
 	answerDelay = time.Second
 	// longestRound is the greatest time between two rounds of upkeep.
 	longestRound = time.Minute
@@ -164,7 +166,7 @@ func (s *shift) take(ctx context.Context, next step) (done bool, err error) {
 		return true, c.settle(ctx)
 	}
 	if s.answer == nil && c.duties.any() {
-		s.answer = time.After(answerDelay)
+		s.answer = time.After(answerDelay/2 + rand.N(answerDelay))
 	}
 	return false, nil
 }

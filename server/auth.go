@@ -21,6 +21,7 @@ type authService struct {
 	directory  *directory
 	challenges *challenges
 	tokens     *tokens
+	expel      func(context.Context, caller) error // shuts a device out that its account has removed
 	// decoy stands in for the keys of a device that does not exist, so that
 	// its refusal takes as long as that of a wrong signature.
 	decoy *account.VerifyingKey
@@ -62,6 +63,11 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 		return nil, storageFailed(err)
 	}
 	if proven && removed {
+		if record != nil { // the server stopped between the roster and this
+			if err := s.expel(ctx, caller{p.account, p.device, record.box}); err != nil {
+				return nil, storageFailed(err)
+			}
+		}
 		return nil, deviceRemoved()
 	}
 	if !proven || record == nil {
@@ -93,7 +99,10 @@ func (s *authService) keyOf(ctx context.Context, p proof) (key *account.Verifyin
 		return s.decoy, nil, false, nil
 	}
 	if device, gone := roster.Removed(p.device); gone {
-		return device.Key, nil, true, nil
+		if err != nil {
+			return device.Key, nil, true, nil
+		}
+		return device.Key, &record, true, nil
 	}
 	device, ok := roster.Device(p.device)
 	if !ok || err != nil {

@@ -212,6 +212,29 @@ func TestAnInterruptedUpdateIsRepeated(t *testing.T) {
 	}
 }
 
+// What an interrupted removal has left of a device ends at its next login.
+func TestAnInterruptedRemovalEndsWhenTheDeviceComes(t *testing.T) {
+	s := &failing{Store: memory.New(), writes: 1 << 30}
+	o := openOver(t, s, Options{OpenRegistration: true})
+	alice := o.join("alice")
+	laptop := alice.sibling()
+	first := alice.linking(laptop)
+	alice.mustUpdate(first)
+	laptop.mustLogin()
+	s.set(1)
+	removal := alice.change(alice.roster(first.GetStatement()), alice.author(), nil, account.RemoveDevice{ID: laptop.party.Device.ID})
+	wantRefusal(t, alice.update(removal), connect.CodeUnavailable, api.ReasonStorage)
+	s.set(1 << 30)
+	box := boxOf(t, o, laptop)
+	wantRefusal(t, laptop.login(), connect.CodePermissionDenied, api.ReasonDeviceRemoved)
+	if _, _, err := o.store.Read(t.Context(), box, 0, 1, 1); !errors.Is(err, store.ErrGone) {
+		t.Errorf("its mailbox: %v", err)
+	}
+	if _, err := laptop.send(envelope(alice, "x")); connect.CodeOf(err) != connect.CodeUnauthenticated {
+		t.Errorf("its token: %v", err)
+	}
+}
+
 func TestV82StatementsThatDoNotVerify(t *testing.T) {
 	o := open(t)
 	alice, mallory := o.join("alice"), o.join("mallory")

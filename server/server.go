@@ -100,6 +100,7 @@ func New(s store.Store, options Options) *Server {
 	dir := newDirectory(s)
 	dir.log = options.Transparency
 	srv.auth = newAuthService(dir)
+	srv.auth.expel = srv.expel
 	srv.files = &attachmentService{directory: dir, blobs: options.Blobs, bytes: newLimiter(options.Limits.AttachmentBytes), limits: options.Limits}
 	srv.access = newAccess(srv.auth.tokens, options, logger)
 	srv.cluster = newCluster(s, newHub(), srv.auth.challenges.keys, options, logger)
