@@ -46,6 +46,9 @@ func (c *Client) watchOwnName(ctx context.Context) error {
 	if err != nil && passing(remote(err)) || errors.Is(err, transport.ErrRefused) {
 		return nil
 	}
+	if _, answered := errors.AsType[*transport.Error](err); answered {
+		return remote(err)
+	}
 	return err
 }
 
