@@ -78,6 +78,9 @@ func (c *Client) prepare(ctx context.Context) error {
 	if err := c.oweContacts(ctx); err != nil {
 		return err
 	}
+	if err := c.settleChange(ctx); err != nil && !errors.Is(err, ErrChangeWaits) {
+		return err
+	}
 	if err := c.watchOwnName(ctx); err != nil {
 		return err
 	}

@@ -3,14 +3,13 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
-	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/internal/clock"
 )
 
@@ -86,73 +85,39 @@ func (c *Client) RenameDevice(ctx context.Context, id account.DeviceID, name str
 // RemoveDevices takes devices off this account for good. The server ends what
 // they have open; every contact refuses them from its next look at the account
 // on, and what they could know is not used any more: the remaining devices
-// renew their prekeys. Errors: ErrNoDevice, ErrThisDevice, ErrHeld,
-// ErrDevicesChanged, ErrOffline.
+// renew their prekeys. Errors: ErrNoDevice, ErrThisDevice, ErrLastDevice,
+// ErrHeld, ErrDevicesChanged, ErrRosterFull, ErrChangeWaits, ErrOffline.
 func (c *Client) RemoveDevices(ctx context.Context, ids ...account.DeviceID) error {
-	return c.changeRoster(ctx, func(roster *account.Roster) (ops []account.Operation, err error) {
+	return c.changeRoster(ctx, func(roster *account.Roster) (by account.Author, ops []account.Operation, err error) {
 		for _, id := range ids {
-			if id == c.profile.Device {
-				return nil, ErrThisDevice
-			}
-			if _, ok := roster.Device(id); !ok {
-				return nil, ErrNoDevice
+			_, present := roster.Device(id)
+			switch {
+			case !present:
+				return by, nil, ErrNoDevice
+			case len(roster.Devices()) == 1:
+				return by, nil, ErrLastDevice
+			case id == c.profile.Device:
+				return by, nil, ErrThisDevice
 			}
 			ops = append(ops, account.RemoveDevice{ID: id})
 		}
-		return ops, nil
+		return c.byDevice(), ops, nil
 	})
 }
 
-// rosterTries is how often a change is made anew because another device came
-// first.
-const rosterTries = 3
-
-// changeRoster signs the next statement with this device and has the server
-// store it. Where another device is faster the operations are asked for again,
-// with the roster as that one left it.
-func (c *Client) changeRoster(ctx context.Context, ops func(*account.Roster) ([]account.Operation, error)) error {
-	for range rosterTries {
-		me, err := c.findByID(ctx, c.profile.Account, true)
-		if err != nil {
-			return c.expelled(ctx, err)
-		}
-		wanted, err := ops(me.roster)
-		if err != nil {
-			return err
-		}
-		author := account.Author{Device: &c.profile.Device, Key: c.key}
-		statement, err := me.roster.Propose(author, nil, millis(clock.Now()), c.entropy.SignReader(), wanted...)
-		if err != nil {
-			return err
-		}
-		err = c.server.UpdateRoster(ctx, statement.Marshal(), nil)
-		switch {
-		case errors.Is(err, transport.ErrRosterChanged):
-			continue
-		case errors.Is(err, transport.ErrHeld):
-			return fmt.Errorf("%w (%w)", ErrHeld, err)
-		case err != nil:
-			return remote(err)
-		}
-		return c.followChange(ctx, me, statement)
-	}
-	return ErrDevicesChanged
-}
-
-// followChange takes over a statement that the server has stored.
-func (c *Client) followChange(ctx context.Context, me person, statement *account.Statement) error {
-	roster, err := me.roster.Apply(statement)
+// FindDevice finds a device of this account by its id in hex, or by how the id
+// begins. Errors: ErrNoDevice, ErrAmbiguousDevice.
+func (c *Client) FindDevice(ctx context.Context, prefix string) (Device, error) {
+	all, err := c.Devices(ctx)
 	if err != nil {
-		return err
+		return Device{}, err
 	}
-	now := me
-	now.roster, now.row.Statements = roster, roster.Statements()
-	if err := c.update(ctx, func(tx *localdb.Tx) error { return c.adopt(tx, me, now) }); err != nil {
-		return err
+	all = slices.DeleteFunc(all, func(d Device) bool { return !strings.HasPrefix(d.ID.String(), strings.ToLower(prefix)) })
+	switch {
+	case prefix == "" || len(all) == 0:
+		return Device{}, ErrNoDevice
+	case len(all) > 1:
+		return Device{}, ErrAmbiguousDevice
 	}
-	c.rosters.confirm(now, clock.Now())
-	if err := c.ensurePrekey(ctx); err != nil && !passing(err) {
-		return err
-	}
-	return nil
+	return all[0], nil
 }

@@ -123,7 +123,7 @@ func attach(cfg Config, db *localdb.DB) (*Client, error) {
 		return nil, err
 	}
 	if !c.profile.Registered && len(c.profile.Statements) == 0 {
-		return nil, fmt.Errorf("%w: its linking was not finished; run device link again", ErrNoProfile)
+		return nil, fmt.Errorf("%w: this device is not on its account yet; run the command that made it again", ErrNoProfile)
 	}
 	if err := c.identify(); err != nil {
 		return nil, err

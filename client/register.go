@@ -115,7 +115,7 @@ func unfinished(ctx context.Context, cfg Config, p goal) (db *localdb.DB, fresh 
 	switch exists, err := found(err); {
 	case err != nil:
 		return nil, false, errors.Join(err, db.Close())
-	case exists && (row.Registered || len(row.Statements) == 0): // or it waits to be linked
+	case exists && (row.Registered || len(row.Statements) == 0): // or it waits to get onto an account
 		return nil, false, errors.Join(ErrProfileExists, db.Close())
 	case exists: // whatever name, server or invite it was begun with, which may be spent for these keys
 		row.Name, row.ServerURL, row.Pin = p.name, p.server, p.pin()

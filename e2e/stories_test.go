@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,14 +26,15 @@ import (
 //	held FOLDER              wait until a program uses the profile
 //	sametext FILE            the last output is one JSON line whose text is FILE
 //	saveall NAME FOLDER      save every attachment that NAME has
+//	remember NAME PATTERN    the variable NAME becomes what the group of PATTERN matches in the last output
 //	private FOLDER           only the owner may use the folder and its files
 func TestStories(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(*testscript.TestScript, bool, []string){
 		"server": serverCommand, "code": codeCommand, "held": heldCommand,
-		"sametext": sameTextCommand, "private": privateCommand, "saveall": saveAllCommand, "linked": linkedCommand,
+		"sametext": sameTextCommand, "private": privateCommand, "saveall": saveAllCommand, "remember": rememberCommand, "linked": linkedCommand,
 	}
-	for _, name := range []string{"alice", "bob", "carol", "laptop"} {
+	for _, name := range []string{"alice", "bob", "carol", "laptop", "alice2"} {
 		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			if err := asPerson(ts, name, args); (err != nil) != neg {
 				ts.Fatalf("%s %v: %v", name, args, err)
@@ -116,6 +118,17 @@ func heldCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(lock.Unlock())
 	}
 	ts.Fatalf("nobody took %s in a minute", args[0])
+}
+
+func rememberCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: remember NAME PATTERN")
+	}
+	found := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("the last output has no match of %q", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func sameTextCommand(ts *testscript.TestScript, neg bool, args []string) {

@@ -8,11 +8,15 @@ func newDevice(a *app) *cobra.Command {
 		GroupID: groupAccount,
 		Short:   "The devices of your account",
 		Long: `All devices of an account are equal: each has keys of its own, gets every message,
-and can let further ones in.`,
-		Example: "  posthorn device link --server https://posthorn.example\n  posthorn device approve 4K7QZ-0M2XV-9T3RB-H6C8N-1WJ5D-PEFGA",
+and can let further ones in. If all are lost, the account comes back with a
+recovery phrase that you have made before and kept on paper.`,
+		Example: "  posthorn device list\n  posthorn device remove 4f2a\n  posthorn device recovery create",
 		Args:    noSubcommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDeviceLink(a), newDeviceApprove(a), newDeviceRenew(a))
+	cmd.AddCommand(
+		newDeviceList(a), newDeviceLink(a), newDeviceApprove(a), newDeviceRenew(a), newDeviceRename(a), newDeviceRemove(a),
+		newDeviceRecovery(a), newDeviceHold(a), newDeviceRecover(a),
+	)
 	return cmd
 }

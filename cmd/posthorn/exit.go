@@ -17,6 +17,7 @@ import (
 	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/kt"
 	"github.com/posthorn/posthorn/pairing"
+	"github.com/posthorn/posthorn/recovery"
 	"github.com/posthorn/posthorn/verification"
 )
 
@@ -75,6 +76,18 @@ var verdicts = []verdict{
 	{client.ErrNotLinked, exitServer, "", "run 'posthorn device link' again; it finds out by itself whether this device was let in"},
 	{client.ErrCloned, exitTrust, "", "if you put back a backup, run 'posthorn device renew'; if not, somebody has a copy of your profile: remove this device on another one"},
 	{client.ErrHistory, exitTrust, "", "this device is linked and works; link it anew to get the rest"},
+	{recovery.ErrPhrase, exitUser, "", "a phrase has 33 words; look for a slip and type it again"},
+	{errNotWritten, exitUser, "", "run the command again and write the new words down first"},
+	{client.ErrRecoverySet, exitUser, "", "'posthorn device recovery replace' takes the phrase of the present one"},
+	{client.ErrNoRecovery, exitUser, "", "make one with 'posthorn device recovery create'"},
+	{client.ErrOtherPhrase, exitUser, "", "look for the paper of the newest phrase"},
+	{client.ErrNotRecoverable, exitUser, "", "check the name, the server and that it is the newest phrase"},
+	{client.ErrOtherAccount, exitTrust, "", "check the code; if it is right, the server lies: ask your contacts which code they have of you"},
+	{client.ErrHold, exitUser, "", "check the clock of this machine"},
+	{client.ErrRosterFull, exitLimit, "", "devices can still be removed; tell the server's operator"},
+	{client.ErrChangeWaits, exitServer, "", "run 'posthorn device list' once the server is back"},
+	{client.ErrAmbiguousDevice, exitUser, "", "write more of the id"},
+	{client.ErrLastDevice, exitUser, "", "an account keeps at least one device"},
 
 	{client.ErrNoProfile, exitUser, "there is no account in this folder", "make one with 'posthorn register NAME --invite URL' or '--server URL', or name another folder with --home"},
 	{client.ErrProfileExists, exitUser, "this folder holds an account already, nothing was changed", "make another account in another folder with --home"},

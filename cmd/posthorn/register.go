@@ -43,6 +43,7 @@ server cannot be reached, run the same command again.`,
 			return err
 		}
 		a.say("note", "you are @"+string(name)+"; this profile is in "+a.home)
+		a.warnUnrecoverable()
 		return c.Close()
 	}
 	return cmd
