@@ -152,6 +152,9 @@ func (s *shift) take(ctx context.Context, next step) (done bool, err error) {
 	if err := c.tellExpired(ctx, next.batch.Expired); err != nil {
 		return false, err
 	}
+	if err := c.tellFetches(ctx, next.batch.Fetches); err != nil {
+		return false, err
+	}
 	s.expired += next.batch.Expired
 	err = s.receive(ctx, next.batch.Deliveries)
 	if acked := s.acknowledge(ctx); err == nil {
@@ -209,6 +212,16 @@ func (c *Client) tellExpired(ctx context.Context, n uint64) error {
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
 		return notify(tx, fmt.Sprintf("%d messages were too old when this device came online; the server had deleted them", n))
+	})
+}
+
+// tellFetches passes on that this device's bundle was asked for unusually often.
+func (c *Client) tellFetches(ctx context.Context, n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		return notify(tx, fmt.Sprintf("the keys with which others begin a conversation with this device were asked for %d times within an hour; nobody can read anything by that, but somebody may be probing your account: tell the server's operator", n))
 	})
 }
 

@@ -84,6 +84,20 @@ func TestPrekeysRotate(t *testing.T) {
 	})
 }
 
+// TestUnusualFetchesAreTold: the owner of a device hears once that its bundle
+// is asked for over and over.
+func TestUnusualFetchesAreTold(t *testing.T) {
+	w := newWorld(t)
+	alice := w.person("alice")
+	if err := errors.Join(alice.tellFetches(w.ctx, 0), alice.tellFetches(w.ctx, 1200)); err != nil {
+		t.Fatal(err)
+	}
+	notices, err := alice.Notices(w.ctx)
+	if err != nil || len(notices) != 1 || !strings.Contains(notices[0], "asked for 1200 times within an hour") {
+		t.Errorf("%q, %v", notices, err)
+	}
+}
+
 // agePrekeys rewrites the stored times of every prekey and returns the newest.
 func (w *world) agePrekeys(c *Client, age func(*localdb.Prekey)) account.BundleHash {
 	w.t.Helper()

@@ -230,6 +230,8 @@ func (d *deliverer) response(messages []store.Msg) (*posthornv1.ReceiveResponse,
 // write sends one response and gives a device that does not read a bounded
 // time to take it.
 func (d *deliverer) write(r *posthornv1.ReceiveResponse) error {
+	who := callerOf(d.ctx)
+	r.BundleFetches = d.service.directory.fetches.unusual(newDeviceName(who.account, who.device))
 	_ = d.connection.SetWriteDeadline(time.Now().Add(d.service.limits.StreamWrite))
 	if err := d.send(r); err != nil {
 		return err

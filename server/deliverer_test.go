@@ -36,7 +36,7 @@ func newHearsay(t *rapid.T) *hearsay {
 	}
 	hub := newHub()
 	h.service = &mailboxService{
-		store: s, hub: hub, limits: DefaultLimits(), ledger: newLedger(), metrics: metrics.New(), repairs: rate.NewLimiter(rate.Inf, 1),
+		directory: newDirectory(s), store: s, hub: hub, limits: DefaultLimits(), ledger: newLedger(), metrics: metrics.New(), repairs: rate.NewLimiter(rate.Inf, 1),
 		numbers: &numbering{store: s},
 		cluster: &cluster{store: s, hub: hub, alone: true, id: "here"},
 	}

@@ -182,6 +182,9 @@ func (s *directoryService) FetchBundle(ctx context.Context, request *posthornv1.
 	if !copyExactly(id[:], request.GetAccountId()) || !copyExactly(device[:], request.GetDeviceId()) {
 		return nil, badRequest(reject.New("V-85", ErrRequest, "ids"), "an account id is 48 bytes and a device id 32")
 	}
+	if err := s.fetches.allow(callerOf(ctx).account, newDeviceName(id, device), clock.Now()); err != nil {
+		return nil, err
+	}
 	record, _, err := s.device(ctx, id, device)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refusal{

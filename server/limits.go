@@ -25,6 +25,8 @@ type Limits struct {
 	// Bundles bounds bundle fetches of one account, which are how prekeys are
 	// probed.
 	Bundles Rate
+	// PairBundles bounds how often one account fetches the bundle of one device.
+	PairBundles Rate
 	// Sends bounds the Send calls of one device.
 	Sends Rate
 	// Bytes bounds the payload bytes that one device sends.
@@ -77,6 +79,7 @@ func DefaultLimits() Limits {
 		Registrations: Rate{PerSecond: 5, Burst: 200},
 		Lookups:       Rate{PerSecond: 20, Burst: 300},
 		Bundles:       Rate{PerSecond: 10, Burst: 300},
+		PairBundles:   Rate{PerSecond: 1.0 / 60, Burst: 60},
 		Sends:         Rate{PerSecond: 200, Burst: 2000},
 		Bytes:         Rate{PerSecond: 4 << 20, Burst: 64 << 20},
 		Attachments:   Rate{PerSecond: 2, Burst: 200},
@@ -108,7 +111,7 @@ func (l Limits) resolve() Limits {
 	def := DefaultLimits()
 	for _, pair := range [][2]*Rate{
 		{&l.Challenges, &def.Challenges}, {&l.Registrations, &def.Registrations},
-		{&l.Lookups, &def.Lookups}, {&l.Bundles, &def.Bundles}, {&l.Sends, &def.Sends}, {&l.Bytes, &def.Bytes},
+		{&l.Lookups, &def.Lookups}, {&l.Bundles, &def.Bundles}, {&l.PairBundles, &def.PairBundles}, {&l.Sends, &def.Sends}, {&l.Bytes, &def.Bytes},
 		{&l.Attachments, &def.Attachments}, {&l.AttachmentBytes, &def.AttachmentBytes},
 	} {
 		if *pair[0] == (Rate{}) {

@@ -105,6 +105,7 @@ type directory struct {
 	rosters map[account.ID]cachedRoster
 
 	addresses addresses
+	fetches   *fetches
 
 	log     *ktlog.Log  // of all names; nil: there is none
 	adopted atomic.Bool // every account is in it
@@ -122,6 +123,7 @@ func newDirectory(s store.Store) *directory {
 	return &directory{
 		store: s, rosters: map[account.ID]cachedRoster{},
 		addresses: addresses{known: map[deviceName]mailboxAddress{}, numbers: map[account.ID]rosterNumber{}},
+		fetches:   newFetches(DefaultLimits().PairBundles),
 	}
 }
 

@@ -98,6 +98,7 @@ func New(s store.Store, options Options) *Server {
 	srv := &Server{store: s, options: options, log: logger, stopping: make(chan struct{})}
 	srv.calendar = newCalendar(s, options.Limits.Retention, logger)
 	dir := newDirectory(s)
+	dir.fetches = newFetches(options.Limits.PairBundles)
 	dir.log = options.Transparency
 	srv.auth = newAuthService(dir)
 	srv.auth.expel = srv.expel

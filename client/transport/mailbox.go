@@ -58,6 +58,7 @@ type Batch struct {
 	Deliveries []Delivery
 	CaughtUp   bool   // everything stored when the stream began has been seen
 	Expired    uint64 // envelopes that aged out unread and are not noted yet
+	Fetches    uint64 // how often this device's bundle was asked for within an hour, once that is unusual
 }
 
 // Send appends envelopes to their mailboxes and says what became of each, in
@@ -169,7 +170,7 @@ func (s *Stream) Next() (Batch, error) {
 	}
 	s.started = true
 	s.watchdog.Reset(silence)
-	batch := Batch{CaughtUp: answer.GetCaughtUp(), Expired: answer.GetExpired()}
+	batch := Batch{CaughtUp: answer.GetCaughtUp(), Expired: answer.GetExpired(), Fetches: answer.GetBundleFetches()}
 	for _, d := range answer.GetDeliveries() {
 		batch.Deliveries = append(batch.Deliveries, deliveryOf(d))
 	}

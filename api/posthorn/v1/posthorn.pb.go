@@ -1593,9 +1593,10 @@ func (x *Delivery) GetAcceptedAt() uint64 {
 
 type ReceiveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Deliveries    []*Delivery            `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`              // empty in a keep-alive
-	CaughtUp      bool                   `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"` // everything stored when the stream began has been sent
-	Expired       uint64                 `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`                   // envelopes that aged out unread, until an ack says that they are noted
+	Deliveries    []*Delivery            `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`                             // empty in a keep-alive
+	CaughtUp      bool                   `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`                // everything stored when the stream began has been sent
+	Expired       uint64                 `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`                                  // envelopes that aged out unread, until an ack says that they are noted
+	BundleFetches uint64                 `protobuf:"varint,4,opt,name=bundle_fetches,json=bundleFetches,proto3" json:"bundle_fetches,omitempty"` // how often the device's bundle was asked for within an hour, once that is unusual
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1647,6 +1648,13 @@ func (x *ReceiveResponse) GetCaughtUp() bool {
 func (x *ReceiveResponse) GetExpired() uint64 {
 	if x != nil {
 		return x.Expired
+	}
+	return 0
+}
+
+func (x *ReceiveResponse) GetBundleFetches() uint64 {
+	if x != nil {
+		return x.BundleFetches
 	}
 	return 0
 }
@@ -3041,13 +3049,14 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\rsender_device\x18\x04 \x01(\fR\fsenderDevice\x12\x18\n" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12\x1f\n" +
 	"\vaccepted_at\x18\x06 \x01(\x04R\n" +
-	"acceptedAt\"\x7f\n" +
+	"acceptedAt\"\xa6\x01\n" +
 	"\x0fReceiveResponse\x125\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x15.posthorn.v1.DeliveryR\n" +
 	"deliveries\x12\x1b\n" +
 	"\tcaught_up\x18\x02 \x01(\bR\bcaughtUp\x12\x18\n" +
-	"\aexpired\x18\x03 \x01(\x04R\aexpired\"8\n" +
+	"\aexpired\x18\x03 \x01(\x04R\aexpired\x12%\n" +
+	"\x0ebundle_fetches\x18\x04 \x01(\x04R\rbundleFetches\"8\n" +
 	"\n" +
 	"AckRequest\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x18\n" +
