@@ -52,6 +52,7 @@ func (o *limitOptions) rates(flags *pflag.FlagSet) {
 	flags.Var(pace{&o.Registrations}, "rate-registrations", "new accounts from one address")
 	flags.Var(pace{&o.Lookups}, "rate-lookups", "names and rosters looked up by one account")
 	flags.Var(pace{&o.Bundles}, "rate-bundles", "prekey bundles fetched or published by one account")
+	flags.Var(pace{&o.PairBundles}, "rate-pair-bundles", "prekey bundles of one device fetched by one account")
 	flags.Var(pace{&o.Sends}, "rate-sends", "requests of one device to send")
 	flags.Var(flow{&o.Bytes, api.MaxEnvelope}, "rate-bytes", "what one device sends")
 }
