@@ -79,7 +79,7 @@ func DefaultLimits() Limits {
 		Registrations: Rate{PerSecond: 5, Burst: 200},
 		Lookups:       Rate{PerSecond: 20, Burst: 300},
 		Bundles:       Rate{PerSecond: 10, Burst: 300},
-		PairBundles:   Rate{PerSecond: 0.02, Burst: 60},
+		PairBundles:   Rate{PerSecond: 1, Burst: 60},
 		Sends:         Rate{PerSecond: 200, Burst: 2000},
 		Bytes:         Rate{PerSecond: 4 << 20, Burst: 64 << 20},
 		Attachments:   Rate{PerSecond: 2, Burst: 200},
