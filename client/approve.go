@@ -176,56 +176,20 @@ func (c *Client) publishAddition(ctx context.Context, e localdb.Export) error {
 		return remote(err)
 	}
 	e.Published = true
-	return c.update(ctx, func(tx *localdb.Tx) error {
-		row, err := tx.Profile()
-		if err != nil {
-			return err
-		}
-		if !containsStatement(row.Statements, e.Statement) {
-			row.Statements = append(row.Statements, e.Statement)
-		}
-		return errors.Join(tx.PutProfile(row), tx.PutExport(e))
-	})
-}
-
-func containsStatement(all [][]byte, one []byte) bool {
-	for _, s := range all {
-		if bytes.Equal(s, one) {
-			return true
-		}
-	}
-	return false
-}
-
-// ownRoster is this account's roster as the directory has it now, which must
-// continue what is stored here.
-func (c *Client) ownRoster(ctx context.Context) (*account.Roster, error) {
-	record, err := c.server.AccountByID(ctx, c.profile.Account)
-	if err != nil {
-		return nil, remote(err)
-	}
-	now, err := verifyRecord(record)
-	if err != nil {
-		return nil, err
-	}
-	var row localdb.Profile
-	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
-		row, err = tx.Profile()
+	if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.PutExport(e) }); err != nil {
 		return err
-	}); err != nil {
-		return nil, err
 	}
-	stored, err := account.ReplayRoster(row.Statements)
-	if err != nil {
-		return nil, err
+	if _, err := c.ownRoster(ctx); err != nil && !passing(err) {
+		return err
 	}
-	mine := person{row: localdb.Contact{Account: row.Account, Name: row.Name, Statements: row.Statements}, roster: stored}
-	merged, err := extend(mine, now)
-	if err != nil || len(merged.row.Statements) == len(row.Statements) {
-		return stored, err
-	}
-	row.Statements = merged.row.Statements
-	return merged.roster, c.update(ctx, func(tx *localdb.Tx) error { return tx.PutProfile(row) })
+	return nil
+}
+
+// ownRoster is this account's roster as the directory has it now, proven, and
+// taken over with what follows from it.
+func (c *Client) ownRoster(ctx context.Context) (*account.Roster, error) {
+	p, err := c.findByID(ctx, c.profile.Account, true)
+	return p.roster, err
 }
 
 // ExportHistory hands the history over to a device that Approve has let in,

@@ -93,7 +93,8 @@ func (c *Client) adopt(tx *localdb.Tx, known, now person) error {
 	return nil
 }
 
-// greet tells the user of new own devices, and them the names of all.
+// greet tells the user of new own devices, but for those that were let in here,
+// and them the names of all.
 func (c *Client) greet(tx *localdb.Tx, known, now person) error {
 	names, err := tx.DeviceNames()
 	if err != nil {
@@ -103,7 +104,15 @@ func (c *Client) greet(tx *localdb.Tx, known, now person) error {
 		if _, before := known.roster.Device(device.ID); before || device.ID == c.profile.Device {
 			continue
 		}
-		if err := notify(tx, fmt.Sprintf("your account has a new device, %.8s; if it is not yours, run 'posthorn device remove %.8s'", device.ID, device.ID)); err != nil {
+		_, err := tx.Export(device.ID)
+		approvedHere, err := found(err)
+		if err != nil {
+			return err
+		}
+		if !approvedHere {
+			err = notify(tx, fmt.Sprintf("your account has a new device, %.8s; if it is not yours, run 'posthorn device remove %.8s'", device.ID, device.ID))
+		}
+		if err != nil {
 			return err
 		}
 		for _, name := range names {
