@@ -38,6 +38,10 @@ func (c *Client) PairCode(ctx context.Context, name account.Name) (string, accou
 // Errors: ErrCodeDiffers, ErrNoComparison, ErrVerificationLocked,
 // verification.ErrCode, ErrUnknownName, ErrOwnName, ErrOffline, ErrRoster.
 func (c *Client) Verify(ctx context.Context, name account.Name, code string) error {
+	return c.thenTell(ctx, c.takeCode(ctx, name, code))
+}
+
+func (c *Client) takeCode(ctx context.Context, name account.Name, code string) error {
 	if name == c.profile.Name {
 		return ErrOwnName
 	}

@@ -97,7 +97,7 @@ func (c *Client) AcceptContact(ctx context.Context, name account.Name) error {
 	for _, peer := range p.parties() {
 		c.duties.add(peer.Account, peer.Device.ID)
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error {
+	return c.thenTell(ctx, c.update(ctx, func(tx *localdb.Tx) error {
 		return errors.Join(befriend(tx, p.row, clock.Now()), c.tellContact(tx, p.row.Account))
-	})
+	}))
 }

@@ -73,8 +73,14 @@ func (c *Client) RenameDevice(ctx context.Context, id account.DeviceID, name str
 		n := localdb.DeviceName{Device: id, Name: name, At: millis(clock.Now())}
 		return errors.Join(tx.PutDeviceName(n), c.tell(tx, newsName{n}))
 	})
-	if err != nil {
-		return err
+	return c.thenTell(ctx, err)
+}
+
+// thenTell passes on at once what a change that went well owes the own devices.
+// Being offline is no error: it goes out with the next connection.
+func (c *Client) thenTell(ctx context.Context, changed error) error {
+	if changed != nil {
+		return changed
 	}
 	if err := c.sendWaiting(ctx); err != nil && !passing(err) {
 		return err

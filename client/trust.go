@@ -166,7 +166,7 @@ func (c *Client) BlockContact(ctx context.Context, name account.Name, blocked bo
 	if err != nil && (!p.known || !errors.Is(err, ErrChangedAccount)) {
 		return err
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error {
+	return c.thenTell(ctx, c.update(ctx, func(tx *localdb.Tx) error {
 		row, err := meet(tx, p.row, clock.Now())
 		if err != nil {
 			return err
@@ -178,7 +178,7 @@ func (c *Client) BlockContact(ctx context.Context, name account.Name, blocked bo
 			row.State = localdb.Friend
 		}
 		return errors.Join(tx.PutContact(row), c.tellContact(tx, row.Account))
-	})
+	}))
 }
 
 // logHead is this device's view of the transparency log, for the peer of a

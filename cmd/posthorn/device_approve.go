@@ -76,6 +76,9 @@ func (a *app) agree(who client.Newcomer) (bool, error) {
 // becomes of it.
 func (a *app) handOver(ctx context.Context, c *client.Client, who client.Newcomer) (last client.HistoryProgress, err error) {
 	a.say("note", visible.Text(who.Label)+" is a device of this account now")
+	if err := c.RenameDevice(ctx, who.Device, who.Label); err != nil && !errors.Is(err, client.ErrDeviceName) {
+		return last, err
+	}
 	if err := refresh(ctx, c); err != nil {
 		return last, err
 	}
