@@ -66,34 +66,27 @@ func (c *Client) receiveAll(ctx context.Context, once bool) error {
 
 // prepare does what must come before the first delivery.
 func (c *Client) prepare(ctx context.Context) error {
-	if err := c.ensurePrekey(ctx); err != nil {
+	return inTurn(ctx, c.ensurePrekey, c.prune, c.drainAll, c.oweContacts, c.settleEarlierChange,
+		c.watchOwnName, c.lookAtSelf, c.takeIn, c.continueTransfers, c.sendWaiting)
+}
+
+// settleEarlierChange clears up a change of the own roster whose answer was
+// lost; one that still waits is no reason not to connect.
+func (c *Client) settleEarlierChange(ctx context.Context) error {
+	if err := c.settleChange(ctx); !errors.Is(err, ErrChangeWaits) {
 		return err
 	}
-	if err := c.prune(ctx); err != nil {
-		return err
+	return nil
+}
+
+// inTurn takes steps one after the other, until one fails.
+func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, do := range steps {
+		if err := do(ctx); err != nil {
+			return err
+		}
 	}
-	if err := c.drainAll(ctx); err != nil {
-		return err
-	}
-	if err := c.oweContacts(ctx); err != nil {
-		return err
-	}
-	if err := c.settleChange(ctx); err != nil && !errors.Is(err, ErrChangeWaits) {
-		return err
-	}
-	if err := c.watchOwnName(ctx); err != nil {
-		return err
-	}
-	if err := c.lookAtSelf(ctx); err != nil {
-		return err
-	}
-	if err := c.takeIn(ctx); err != nil {
-		return err
-	}
-	if err := c.continueTransfers(ctx); err != nil {
-		return err
-	}
-	return c.sendWaiting(ctx)
+	return nil
 }
 
 // step is one batch, or the error that ended the stream.
@@ -236,26 +229,5 @@ func (c *Client) round() time.Duration {
 
 // upkeep is what a long connection does from time to time.
 func (c *Client) upkeep(ctx context.Context) error {
-	if err := c.ensurePrekey(ctx); err != nil {
-		return err
-	}
-	if err := c.prune(ctx); err != nil {
-		return err
-	}
-	if err := c.oweContacts(ctx); err != nil {
-		return err
-	}
-	if err := c.watchOwnName(ctx); err != nil {
-		return err
-	}
-	if err := c.lookAtSelf(ctx); err != nil {
-		return err
-	}
-	if err := c.takeIn(ctx); err != nil {
-		return err
-	}
-	if err := c.flushQueued(ctx); err != nil {
-		return err
-	}
-	return c.settle(ctx)
+	return inTurn(ctx, c.ensurePrekey, c.prune, c.oweContacts, c.watchOwnName, c.lookAtSelf, c.takeIn, c.flushQueued, c.settle)
 }
