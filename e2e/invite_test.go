@@ -88,7 +88,7 @@ func TestInvitesAreTakenOnce(t *testing.T) {
 	used, usedURL := server.invite()
 	revoked, revokedURL := server.invite()
 	expired, expiredURL := server.invite("--expires", "1ms")
-	open, openURL := server.invite("--address", "http://localhost:"+server.address[strings.LastIndex(server.address, ":")+1:])
+	open, openURL := server.invite("--address", server.url())
 	if _, code := server.operate("invite", "revoke", revoked); code != 0 {
 		t.Errorf("revoke: exit %d", code)
 	}
