@@ -57,6 +57,7 @@ var verdicts = []struct {
 	{bus.ErrAddress, "write --bus as nats://HOST:PORT or tls://HOST:PORT"},
 	{bus.ErrFiles, "check the files behind --bus-credentials, --bus-ca, --bus-cert and --bus-key"},
 	{ktlog.ErrAhead, "see 'Restoring the log' in docs/operator.md: with the newer store it goes on; otherwise move the folder kt in the data folder away, and expect clients and witnesses to refuse what they have seen more of"},
+	{ktlog.ErrTiles, "see whether the disk is full, failing or read-only, and start again; the folder kt in the data folder is made anew from the store if it is not there"},
 	{ktlog.ErrNoKeys, "restore the folder kt-keys in the data folder from a backup"},
 	{ktlog.ErrPolicy, "check the lines witness, group and quorum in the file of --log-witnesses"},
 	{ktlog.ErrRecord, "keep a copy of the folder, then restore a backup"},

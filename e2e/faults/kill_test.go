@@ -17,12 +17,13 @@ type countdown struct {
 	k       int
 	verdict verdict
 	before  func() // if not nil: done before the verdict
+	pass    string // a part of paths that are not counted; empty: none
 	seen    int
 	where   string // what was spoilt
 }
 
 func (c *countdown) judge(o operation) verdict {
-	if o.kind != c.kind {
+	if o.kind != c.kind || c.pass != "" && strings.Contains(o.path, c.pass) {
 		return verdict{}
 	}
 	if c.seen++; c.seen != c.k {
@@ -41,6 +42,11 @@ func nameless(path string) string {
 	return strings.TrimRight(folder+"/"+filepath.Base(path), "0123456789")
 }
 
+// endingShare is how many operations of a kind there are for each one that ends
+// the server in CI, where the shares change from run to run. The tiles of the
+// key log have made most of them.
+var endingShare = map[string]int{"sync": 30, "range": 30, "write": 40, "size": 3, "rename": 12, "unlink": 2, "create": 24}
+
 // TestKilledAtEveryOperation: the server is killed at the k-th sync, write,
 // rename, unlink and creation of the scripted run, for every k that there is.
 // What it had accepted is delivered once, acks that it confirmed hold or are
@@ -51,7 +57,7 @@ func TestKilledAtEveryOperation(t *testing.T) {
 	people := newPeople(t)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			everyOperation(t, kind, 6, func(at *countdown) *run {
+			everyOperation(t, kind, endingShare[kind], func(at *countdown) *run {
 				return newRun(t, filepath.Join(t.TempDir(), "data"), people)
 			}, func() {})
 		})
@@ -68,7 +74,7 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			before := ""
-			everyOperation(t, kind, 8, func(at *countdown) *run {
+			everyOperation(t, kind, 2*endingShare[kind], func(at *countdown) *run {
 				if err := os.RemoveAll(before); err != nil { // a cut may bring it back
 					t.Fatal(err)
 				}
@@ -88,9 +94,6 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 // everyOperation ends the script at each operation of a kind, or at one of
 // part, and recovers after each.
 func everyOperation(t *testing.T, kind string, part int, prepare func(*countdown) *run, mend func()) {
-	if kind == "rename" || kind == "size" {
-		part = 2 // there are four
-	}
 	points, accepted, repeats := 0, 0, 0
 	step, first := share(part)
 	for k := first; ; k += step {

@@ -30,6 +30,10 @@ type tree struct {
 // ErrAhead: the tiles in the folder go beyond the log in the store.
 var ErrAhead = errors.New("log: the folder of the transparency log goes beyond the log in the store, as after the restore of an older backup of the store alone; nothing was started")
 
+// ErrTiles: the tiles could not be read or written. They follow from the store,
+// so nothing of the log is lost.
+var ErrTiles = errors.New("log: the tiles of the transparency log cannot be read or written")
+
 // addBatch bounds how many entries are given to Tessera at a time.
 const addBatch = 4096
 
@@ -39,7 +43,7 @@ func (t *tree) addAll(ctx context.Context, at uint64, entries [][]byte) error {
 		n := min(len(entries), addBatch)
 		first, err := t.add(ctx, entries[:n])
 		if err != nil {
-			return fmt.Errorf("the tiles of the transparency log cannot be written: %w", err)
+			return fmt.Errorf("%w: %w", ErrTiles, err)
 		}
 		if first != at {
 			return fmt.Errorf("%w: its end is not where it was", ErrAhead)
@@ -69,7 +73,11 @@ func openSigned(ctx context.Context, folder string, keys [2]keyPair, o treeOptio
 	if err != nil {
 		return nil, err
 	}
-	return openTree(ctx, folder, s, o)
+	t, err := openTree(ctx, folder, s, o)
+	if err != nil && !errors.Is(err, ErrPolicy) {
+		err = fmt.Errorf("%w: %w", ErrTiles, err)
+	}
+	return t, err
 }
 
 // follow adds an epoch to both logs. The entries of U come first, so that no
