@@ -13,9 +13,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 const goldenFile = "testdata/pairing.json"
 
-// golden is one pairing as it went over the wire. Encapsulation draws its own
-// randomness, so the old device's answer is recorded, and the new device, whose
-// randomness follows from a seed, is held to it.
+// golden is one pairing as it goes over the wire, from a seed. The new device is
+// held to what the old one has answered.
 type golden struct {
 	Code, Slot, Hello, Reply, Application, Verdict string
 }

@@ -2,6 +2,8 @@ package pairing
 
 import (
 	"crypto"
+	"crypto/mlkem"
+	"crypto/mlkem/mlkemtest"
 	"errors"
 	"math/rand/v2"
 	"reflect"
@@ -15,14 +17,26 @@ import (
 
 var began = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// dice is repeatable entropy, but for encapsulation, which Go draws itself.
+// dice is repeatable entropy.
 type dice struct{ *rand.ChaCha8 }
 
 func newDice(seed byte) dice { return dice{rand.NewChaCha8([32]byte{seed})} }
 
 func (d dice) Read(p []byte) { _, _ = d.ChaCha8.Read(p) }
 
-func (dice) Encapsulate(ek crypto.Encapsulator) ([]byte, []byte) { return ek.Encapsulate() }
+func (d dice) Encapsulate(ek crypto.Encapsulator) ([]byte, []byte) {
+	key, err := mlkem.NewEncapsulationKey1024(ek.Bytes())
+	if err != nil {
+		panic(err)
+	}
+	seed := make([]byte, 32)
+	d.Read(seed)
+	shared, ct, err := mlkemtest.Encapsulate1024(key, seed)
+	if err != nil {
+		panic(err)
+	}
+	return shared, ct
+}
 
 // device is a new device with its key, and what it says for itself.
 func (d dice) application(t testing.TB, to *Invitation) *Application {

@@ -82,7 +82,6 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, seated
 	text = drawToken(keys, who.box)
 	hash := sha256.Sum256([]byte(text))
 	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
-	asked := t.asked()
 	behind := false
 	err = changeLogins(ctx, t.store, t.store.Note, who, func(r *loginRecord) error {
 		copied, behind = r.seat.copied, false
@@ -106,8 +105,7 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, seated
 	if behind {
 		return "", time.Time{}, false, errCopied
 	}
-	asked = t.asked()
-	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, asked, now)
+	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, t.asked(), now)
 	return text, ends, copied, nil
 }
 

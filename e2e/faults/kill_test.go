@@ -45,7 +45,7 @@ func nameless(path string) string {
 // endingShare is how many operations of a kind there are for each one that ends
 // the server in CI, where the shares change from run to run. The tiles of the
 // key log have made most of them.
-var endingShare = map[string]int{"sync": 30, "range": 30, "write": 40, "size": 3, "rename": 12, "unlink": 2, "create": 24}
+var endingShare = map[string]int{"sync": 40, "range": 30, "write": 50, "size": 3, "rename": 12, "unlink": 12, "create": 24}
 
 // TestKilledAtEveryOperation: the server is killed at the k-th sync, write,
 // rename, unlink and creation of the scripted run, for every k that there is.

@@ -18,7 +18,7 @@ func cuts() int {
 	if *whole {
 		return 100
 	}
-	return 40
+	return 20
 }
 
 // TestPowerCuts: under load, at a random moment, the file system stops taking
