@@ -142,8 +142,34 @@ func (d *daemon) kill() {
 	<-d.died
 }
 
-// signal sends a signal to the process, if there is one. After SIGSTOP nothing
-// that the kernel does for the process becomes known to it.
+// halt stops the process, if there is one, and returns when none of its threads
+// runs any more. A stop takes effect thread by thread: on a busy machine one could
+// still learn of a sync that the fault after this call made meaningless, and tell
+// a client that its envelope is safe.
+func (d *daemon) halt() {
+	d.signal(syscall.SIGSTOP)
+	for end := time.Now().Add(patience); !d.halted(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Errorf("the server does not stand still")
+			return
+		}
+	}
+}
+
+// halted reports whether every thread is stopped, traced, or gone.
+func (d *daemon) halted() bool {
+	states, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.pid.Load()))
+	for _, path := range states {
+		stat, err := os.ReadFile(path)
+		after := bytes.LastIndexByte(stat, ')') // the name before it may hold anything
+		if err == nil && after+2 < len(stat) && !bytes.ContainsRune([]byte("TtZX"), rune(stat[after+2])) {
+			return false
+		}
+	}
+	return true
+}
+
+// signal sends a signal to the process, if there is one.
 func (d *daemon) signal(s syscall.Signal) {
 	if pid := int(d.pid.Load()); pid != 0 {
 		_ = syscall.Kill(pid, s)

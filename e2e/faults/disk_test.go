@@ -45,8 +45,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 	r.warm()
 	work := r.begin(2)
 	time.Sleep(100 * time.Millisecond)
-	r.server.signal(syscall.SIGSTOP)
-	time.Sleep(100 * time.Millisecond)
+	r.server.halt()
 	disk.freeze()
 	r.server.signal(syscall.SIGCONT)
 	r.wantStopped(work, "read-only", func() {

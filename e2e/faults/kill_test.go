@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -45,7 +44,7 @@ func nameless(path string) string {
 // endingShare is how many operations of a kind there are for each one that ends
 // the server in CI, where the shares change from run to run. The tiles of the
 // key log have made most of them.
-var endingShare = map[string]int{"sync": 40, "range": 30, "write": 50, "size": 3, "rename": 12, "unlink": 12, "create": 24}
+var endingShare = map[string]int{"sync": 20, "range": 15, "write": 25, "size": 3, "rename": 8, "unlink": 6, "create": 15}
 
 // TestKilledAtEveryOperation: the server is killed at the k-th sync, write,
 // rename, unlink and creation of the scripted run, for every k that there is.
@@ -81,7 +80,7 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 				before = filepath.Join(disk.mount, fmt.Sprint(kind, at.k))
 				r := newRun(t, before, people)
 				at.before = func() {
-					r.server.signal(syscall.SIGSTOP)
+					r.server.halt()
 					disk.cut()
 				}
 				return r

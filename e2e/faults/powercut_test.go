@@ -18,7 +18,7 @@ func cuts() int {
 	if *whole {
 		return 100
 	}
-	return 20
+	return 40
 }
 
 // TestPowerCuts: under load, at a random moment, the file system stops taking
@@ -54,6 +54,27 @@ func TestPowerCuts(t *testing.T) {
 	t.Logf("%d power cuts, %d of them before the server was in use; %d envelopes accepted, %d given again, 0 lost", cuts(), young, accepted, repeats)
 }
 
+// TestHaltedServerStandsStill is the control of each cut: what follows a halt
+// comes after everything that the server has done.
+func TestHaltedServerStandsStill(t *testing.T) {
+	d := newDaemon(t, filepath.Join(t.TempDir(), "data"))
+	if err := d.start(); err != nil {
+		t.Fatal(err)
+	}
+	if d.halted() {
+		t.Fatal("a server that runs counts as halted")
+	}
+	d.halt()
+	if !d.halted() {
+		t.Error("a thread runs after the halt")
+	}
+	d.signal(syscall.SIGCONT)
+	if code := d.health(); code != 200 {
+		t.Errorf("health %d after the halt", code)
+	}
+	d.kill()
+}
+
 // surviveCut runs one life up to its power cut. It reports whether there was
 // load at that moment.
 func (r *run) surviveCut(disk *image, random *rand.Rand, fresh bool) (loaded bool) {
@@ -66,7 +87,7 @@ func (r *run) surviveCut(disk *image, random *rand.Rand, fresh bool) (loaded boo
 	go func() {
 		defer close(done)
 		time.Sleep(delay)
-		r.server.signal(syscall.SIGSTOP)
+		r.server.halt()
 		disk.cut()
 		r.server.signal(syscall.SIGKILL)
 	}()

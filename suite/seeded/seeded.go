@@ -19,7 +19,11 @@ type Entropy struct{ stream cipher.Stream }
 
 // New makes the stream that belongs to a seed.
 func New(seed string) *Entropy {
-	key := sha256.Sum256([]byte("posthorn/seeded/v1" + seed))
+	return FromKey(sha256.Sum256([]byte("posthorn/seeded/v1" + seed)))
+}
+
+// FromKey makes the stream under a key of the caller's.
+func FromKey(key [32]byte) *Entropy {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("seeded: AES refused a 32-byte key: " + err.Error())
