@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -34,8 +33,8 @@ Whoever gets hold of the link can use it, so send it where only they read it.`,
 }
 
 func newInviteCreate(a *app) *cobra.Command {
-	data, asJSON, order := "", false, admin.InviteOrder{}
-	cmd := &cobra.Command{
+	order := admin.InviteOrder{}
+	cmd := asking(&cobra.Command{
 		Use:   "create",
 		Short: "Make an invite and show its link, this once",
 		Long: `Make an invite and show its link. The link names the server by --address, or else
@@ -43,30 +42,19 @@ by the --public-address that it was started with, or else by the address it
 listens on. A self-signed certificate's hash is in it.`,
 		Example: "  posthornd invite create --data data\n  posthornd invite create --data data --expires 24h --address https://chat.example --json",
 		Args:    noArguments,
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
+	}, func(ctx context.Context, q question, _ []string) error { return a.createInvite(ctx, q, order) })
 	cmd.Flags().DurationVar(&order.Life, "expires", inviteLife, "how long it works: a `time` such as 24h, at most a year")
 	cmd.Flags().StringVar(&order.Address, "address", "", "`URL` by which people reach the server")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		return a.createInvite(cmd.Context(), data, order, asJSON)
-	}
 	return cmd
 }
 
-func (a *app) createInvite(ctx context.Context, data string, order admin.InviteOrder, asJSON bool) error {
+func (a *app) createInvite(ctx context.Context, q question, order admin.InviteOrder) error {
 	var made admin.NewInvite
-	if err := admin.Call(ctx, data, http.MethodPost, "/invites", order, &made); err != nil {
+	if err := admin.Call(ctx, q.data, http.MethodPost, "/invites", order, &made); err != nil {
 		return err
 	}
-	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(struct {
-			Schema string `json:"schema"`
-			admin.NewInvite
-		}{"posthornd.invite/1", made})
+	if q.asJSON {
+		return a.printObject("posthornd.invite/1", made)
 	}
 	fmt.Fprintf(a.stderr, "posthornd: note: invite %s works once, until %s\n", made.ID, made.Expires.Format(time.RFC3339))
 	_, err := fmt.Fprintln(a.stdout, made.URL)
@@ -74,35 +62,24 @@ func (a *app) createInvite(ctx context.Context, data string, order admin.InviteO
 }
 
 func newInviteList(a *app) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use:     "list",
 		Short:   "List invites and what became of them",
 		Long:    "List all invites that were made, with their state: open, used, revoked or expired. The links cannot be shown again.",
 		Example: "  posthornd invite list --data data\n  posthornd invite list --data data --json",
 		Args:    noArguments,
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		return a.listInvites(cmd.Context(), data, asJSON)
-	}
-	return cmd
+	}, a.listInvites)
 }
 
-func (a *app) listInvites(ctx context.Context, data string, asJSON bool) error {
+func (a *app) listInvites(ctx context.Context, q question, _ []string) error {
 	all := []admin.Invite{}
-	if err := admin.Call(ctx, data, http.MethodGet, "/invites", nil, &all); err != nil {
+	if err := admin.Call(ctx, q.data, http.MethodGet, "/invites", nil, &all); err != nil {
 		return err
 	}
-	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(struct {
-			Schema  string         `json:"schema"`
+	if q.asJSON {
+		return a.printObject("posthornd.invites/1", struct {
 			Invites []admin.Invite `json:"invites"`
-		}{"posthornd.invites/1", all})
+		}{all})
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, i := range all {
@@ -112,34 +89,25 @@ func (a *app) listInvites(ctx context.Context, data string, asJSON bool) error {
 }
 
 func newInviteRevoke(a *app) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use:     "revoke ID",
 		Short:   "Make an invite useless",
 		Long:    "Make an invite useless, for good. One that was used cannot be taken back.",
 		Example: "  posthornd invite revoke 1f2e3d4c5b6a7988 --data data",
 		Args:    oneArgument("one ID of an invite"),
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		if err := admin.Call(cmd.Context(), data, http.MethodDelete, "/invites/"+url.PathEscape(args[0]), nil, nil); err != nil {
+	}, func(ctx context.Context, q question, args []string) error {
+		if err := admin.Call(ctx, q.data, http.MethodDelete, "/invites/"+url.PathEscape(args[0]), nil, nil); err != nil {
 			return err
 		}
-		if asJSON {
-			return json.NewEncoder(a.stdout).Encode(struct {
-				Schema string             `json:"schema"`
-				ID     string             `json:"id"`
-				State  server.InviteState `json:"state"`
-			}{"posthornd.invite/1", args[0], server.InviteRevoked})
+		if q.asJSON {
+			return a.printObject("posthornd.invite/1", struct {
+				ID    string             `json:"id"`
+				State server.InviteState `json:"state"`
+			}{args[0], server.InviteRevoked})
 		}
 		_, err := fmt.Fprintln(a.stdout, "revoked")
 		return err
-	}
-	return cmd
+	})
 }
 
 // oneArgument wants exactly one argument.

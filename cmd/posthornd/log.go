@@ -29,20 +29,12 @@ show one list to one person and another to the next.`,
 
 // logCommand is a command over the log in a data folder.
 func logCommand(use, short, long string, run func(ctx context.Context, folder string, asJSON bool) error) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use: use, Short: short, Long: long, Args: noArguments,
 		Example: "  posthornd log " + use + " --data /var/lib/posthorn\n  posthornd log " + use + " --data data --json",
-	}
-	dataFlag(cmd, &data)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		return run(cmd.Context(), filepath.Join(data, logFolder), asJSON)
-	}
-	return cmd
+	}, func(ctx context.Context, q question, _ []string) error {
+		return run(ctx, filepath.Join(q.data, logFolder), q.asJSON)
+	})
 }
 
 func newLogCheckpoint(a *app) *cobra.Command {

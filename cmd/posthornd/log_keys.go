@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,8 +12,7 @@ import (
 )
 
 func newLogKeys(a *app) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use:   "keys",
 		Short: "Print the log's two verifier keys, and make them before a first start",
 		Long: `Print the keys that witnesses of the log of roots need, Ed25519 and ML-DSA-44. In
@@ -21,37 +20,27 @@ a folder without them they are made, so that witnesses know the log before its
 first start: that one binds the policy which clients ask for.`,
 		Example: "  posthornd log keys --data /var/lib/posthorn\n  posthornd log keys --data data --json",
 		Args:    noArguments,
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		return a.logKeys(data, asJSON)
-	}
-	return cmd
+	}, func(_ context.Context, q question, _ []string) error { return a.logKeys(q) })
 }
 
 // printedKeys is what log keys prints with --json.
 type printedKeys struct {
-	Schema  string    `json:"schema"`
 	Updates [2]string `json:"update_log_keys"`
 	Roots   [2]string `json:"root_log_keys"`
 }
 
-func (a *app) logKeys(data string, asJSON bool) (err error) {
-	unlock, err := claim(data)
+func (a *app) logKeys(q question) (err error) {
+	unlock, err := claim(q.data)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	updates, roots, err := ktlog.MakeKeys(filepath.Join(data, logKeysFolder))
+	updates, roots, err := ktlog.MakeKeys(filepath.Join(q.data, logKeysFolder))
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(printedKeys{"posthornd.log-keys/1", updates, roots})
+	if q.asJSON {
+		return a.printObject("posthornd.log-keys/1", printedKeys{updates, roots})
 	}
 	for _, key := range roots {
 		if _, err := fmt.Fprintln(a.stdout, key); err != nil {

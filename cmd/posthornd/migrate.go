@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -13,7 +12,7 @@ import (
 )
 
 func newMigrate(a *app) *cobra.Command {
-	data, to, asJSON := "", "", false
+	to := ""
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Move a running server from its data folder into a database",
@@ -29,19 +28,13 @@ The variable POSTHORN_TO keeps a password in the URL out of the list of processe
 		Example: "  POSTHORN_TO=postgres://posthorn:PASSWORD@db/posthorn posthornd migrate --data /var/lib/posthorn",
 		Args:    noArguments,
 	}
-	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&to, "to", "", "`URL` of an empty database: postgres://USER@HOST/DATABASE")
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
+	return asking(cmd, func(ctx context.Context, q question, _ []string) error {
 		if to == "" {
 			return usage(cmd, "migrate needs a database: --to URL, or the variable POSTHORN_TO")
 		}
-		return a.migrate(cmd.Context(), data, to, asJSON)
-	}
-	return cmd
+		return a.migrate(ctx, q, to)
+	})
 }
 
 // moveRequest asks a running server to move.
@@ -49,16 +42,13 @@ type moveRequest struct {
 	To string `json:"to"`
 }
 
-func (a *app) migrate(ctx context.Context, data, to string, asJSON bool) error {
+func (a *app) migrate(ctx context.Context, q question, to string) error {
 	var sum store.Sum
-	if err := admin.Call(ctx, data, http.MethodPost, "/migrate", moveRequest{to}, &sum); err != nil {
+	if err := admin.Call(ctx, q.data, http.MethodPost, "/migrate", moveRequest{to}, &sum); err != nil {
 		return err
 	}
-	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(struct {
-			Schema string `json:"schema"`
-			store.Sum
-		}{"posthornd.migrate/1", sum})
+	if q.asJSON {
+		return a.printObject("posthornd.migrate/1", sum)
 	}
 	_, err := fmt.Fprintf(a.stdout, `moved and compared: %d mailboxes with %d envelopes, %d dropped ones, %d directory values, %d values in pools
 The server goes on from the database. From now on start it with --store and this

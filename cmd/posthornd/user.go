@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,33 +36,24 @@ There is no way back but a restored backup.`))
 }
 
 func newUserList(a *app) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use:     "list",
 		Short:   "List accounts",
 		Long:    "List accounts with their devices, how many envelopes wait for them, and whether they are disabled.",
 		Example: "  posthornd user list --data data\n  posthornd user list --data data --json",
 		Args:    noArguments,
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
-		all, err := allUsers(cmd.Context(), data)
+	}, func(ctx context.Context, q question, _ []string) error {
+		all, err := allUsers(ctx, q.data)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return json.NewEncoder(a.stdout).Encode(struct {
-				Schema string       `json:"schema"`
-				Users  []admin.User `json:"users"`
-			}{"posthornd.users/1", all})
+		if q.asJSON {
+			return a.printObject("posthornd.users/1", struct {
+				Users []admin.User `json:"users"`
+			}{all})
 		}
 		return a.printUsers(all)
-	}
-	return cmd
+	})
 }
 
 // allUsers asks for page after page.
@@ -95,36 +85,27 @@ func (a *app) printUsers(all []admin.User) error {
 
 // newUserChange is a command that does one thing to one account.
 func newUserChange(a *app, verb, done, method, short, long string) *cobra.Command {
-	data, asJSON := "", false
-	cmd := &cobra.Command{
+	return asking(&cobra.Command{
 		Use:     verb + " NAME",
 		Short:   short,
 		Long:    long,
 		Example: "  posthornd user " + verb + " mallory --data data",
 		Args:    oneArgument("one NAME"),
-	}
-	dataFlag(cmd, &data)
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if data == "" {
-			return needsFolder(cmd)
-		}
+	}, func(ctx context.Context, q question, args []string) error {
 		path := "/users/" + url.PathEscape(args[0])
 		if method == http.MethodPost {
 			path += "/" + verb
 		}
-		if err := admin.Call(cmd.Context(), data, method, path, nil, nil); err != nil {
+		if err := admin.Call(ctx, q.data, method, path, nil, nil); err != nil {
 			return err
 		}
-		if asJSON {
-			return json.NewEncoder(a.stdout).Encode(struct {
-				Schema string `json:"schema"`
-				Name   string `json:"name"`
-				State  string `json:"state"`
-			}{"posthornd.user/1", args[0], done})
+		if q.asJSON {
+			return a.printObject("posthornd.user/1", struct {
+				Name  string `json:"name"`
+				State string `json:"state"`
+			}{args[0], done})
 		}
 		_, err := fmt.Fprintln(a.stdout, done)
 		return err
-	}
-	return cmd
+	})
 }
