@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posthorn/posthorn/bench/procfs"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
@@ -275,7 +276,7 @@ func resident(ctx context.Context, programs string) (string, error) {
 	}
 	clean := time.Since(began)
 	time.Sleep(calm)
-	size, err := residentMB(h.cmd.Process.Pid)
+	size, err := procfs.Resident(h.cmd.Process.Pid)
 	if err == nil {
 		_, err = h.load(ctx, "--connections", "64", "--mailboxes", "64", "--calls", "200")
 	}
@@ -290,19 +291,7 @@ func resident(ctx context.Context, programs string) (string, error) {
 	}
 	killed := time.Since(began)
 	again.stop()
-	return fmt.Sprintf("%d MB; open %.1f s after a clean stop, %.1f s after a kill", size, clean.Seconds(), killed.Seconds()), nil
-}
-
-// residentMB is the memory of a process, in 10^6 bytes.
-func residentMB(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for line := range strings.Lines(string(status)) {
-		var kilobytes int64
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kilobytes); err == nil {
-			return kilobytes * 1024 / 1_000_000, nil
-		}
-	}
-	return 0, errors.Join(err, errors.New("no resident size in /proc"))
+	return fmt.Sprintf("%d MB; open %.1f s after a clean stop, %.1f s after a kill", size/1_000_000, clean.Seconds(), killed.Seconds()), nil
 }
 
 // fill creates mailboxes with two envelopes each.

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/posthorn/posthorn/bench/procfs"
 )
 
 func main() {
@@ -75,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r.Mailboxes, r.Envelopes = p.mailboxes, p.envelopes
 	r.settle(l)
 	if p.server != 0 {
-		r.ServerRSS, _ = residentBytes(p.server)
+		r.ServerRSS, _ = procfs.Resident(p.server)
 	}
 	if err := r.print(stdout, *asJSON); err != nil {
 		return err

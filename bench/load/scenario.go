@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/posthorn/posthorn/bench/procfs"
 )
 
 // plan is what the command line asks for.
@@ -107,9 +109,9 @@ func (p *plan) filled(ctx context.Context, r *report) (*ledger, []*mailbox, erro
 
 // watch starts counting the server's processor time, if its process is known.
 func (p *plan) watch() (used func() time.Duration) {
-	before, _ := cpuTime(p.server)
+	before, _ := procfs.CPU(p.server)
 	return func() time.Duration {
-		after, _ := cpuTime(p.server)
+		after, _ := procfs.CPU(p.server)
 		return after - before
 	}
 }
@@ -217,7 +219,7 @@ func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := calmRSS(ctx, p.server, p.calm)
+	before, err := procfs.CalmResident(ctx, p.server, p.calm)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +227,7 @@ func idle(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	ready, stop := receivers(ctx, l, mailboxes, false)
 	<-ready
 	r.Seconds = time.Since(begun).Seconds()
-	after, err := calmRSS(ctx, p.server, p.calm)
+	after, err := procfs.CalmResident(ctx, p.server, p.calm)
 	r.StreamBytes = float64(after-before) / float64(len(mailboxes))
 	return l, errors.Join(err, stop())
 }

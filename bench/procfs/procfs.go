@@ -1,4 +1,7 @@
-package main
+// Package procfs reads how much memory and processor time another process uses.
+//
+// The package is for benchmarks alone.
+package procfs
 
 import (
 	"context"
@@ -9,8 +12,8 @@ import (
 	"time"
 )
 
-// residentBytes reads how much memory a process has in use.
-func residentBytes(pid int) (int64, error) {
+// Resident is how much memory a process has in use, in bytes.
+func Resident(pid int) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
@@ -24,8 +27,8 @@ func residentBytes(pid int) (int64, error) {
 	return 0, errors.New("no resident size in /proc")
 }
 
-// cpuTime is the processor time that a process has used, in all its threads.
-func cpuTime(pid int) (time.Duration, error) {
+// CPU is the processor time that a process has used, in all its threads.
+func CPU(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
@@ -39,11 +42,11 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / ticksASecond, err
 }
 
-// calmRSS waits until the process has given back what it needed for a moment:
-// until its memory has not fallen for so long, or for ten times that at most.
-func calmRSS(ctx context.Context, pid int, calm time.Duration) (int64, error) {
+// CalmResident is Resident once the process has given back what it needed for a
+// moment: once its memory has not fallen for so long, or after ten times that.
+func CalmResident(ctx context.Context, pid int, calm time.Duration) (int64, error) {
 	limit, step := 10*calm, calm/30
-	least, err := residentBytes(pid)
+	least, err := Resident(pid)
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +56,7 @@ func calmRSS(ctx context.Context, pid int, calm time.Duration) (int64, error) {
 			return 0, ctx.Err()
 		case <-time.After(step):
 		}
-		now, err := residentBytes(pid)
+		now, err := Resident(pid)
 		if err != nil {
 			return 0, err
 		}
@@ -61,5 +64,5 @@ func calmRSS(ctx context.Context, pid int, calm time.Duration) (int64, error) {
 			least, fell = now, time.Now()
 		}
 	}
-	return residentBytes(pid)
+	return Resident(pid)
 }
