@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/client/transport/newcomer"
 	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/server/cert"
 )
@@ -45,7 +46,7 @@ func secured(t *testing.T, change func(*tls.Config)) (url string, pin invite.Fin
 // reach makes one call and says how it ended.
 func reach(t *testing.T, url string, pin *invite.Fingerprint) error {
 	t.Helper()
-	c, err := transport.New(url, newDevice(t).Device, transport.Options{Pin: pin})
+	c, err := transport.New(url, newcomer.New(t, 1).Device, transport.Options{Pin: pin})
 	if err != nil {
 		t.Fatal(err)
 	}

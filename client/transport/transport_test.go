@@ -16,7 +16,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/client/transport"
-	"github.com/posthorn/posthorn/pq3"
+	"github.com/posthorn/posthorn/client/transport/newcomer"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
@@ -67,41 +67,7 @@ func (o *office) start() {
 
 func (o *office) url() string { return "http://" + o.address }
 
-// device is an account with one device and everything needed to register it.
-type device struct {
-	transport.Device
-	statement, bundle []byte
-}
-
-func newDevice(t *testing.T) device {
-	t.Helper()
-	entropy, now := pq3.SystemEntropy(), time.Now()
-	key, _ := account.GenerateSigningKey(entropy.Read)
-	record := &account.Device{Key: key.Public(), Suites: []account.Suite{account.PQ3A}, CreatedAt: uint64(now.UnixMilli())}
-	entropy.Read(record.ID[:])
-	statement, err := account.NewAccount(record, key, record.CreatedAt, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roster, err := account.StartRoster(statement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	me, err := pq3.NewIdentity(account.Party{Account: roster.ID(), Device: record}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	prekey, err := pq3.NewPrekey(me, account.PQ3A, now, now.Add(time.Hour), entropy)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return device{
-		Device:    transport.Device{Account: roster.ID(), ID: record.ID, Key: key},
-		statement: statement.Marshal(), bundle: prekey.Bundle().Marshal(),
-	}
-}
-
-func connect(t *testing.T, o *office, d device, options transport.Options) *transport.Client {
+func connect(t *testing.T, o *office, d newcomer.Device, options transport.Options) *transport.Client {
 	t.Helper()
 	c, err := transport.New(o.url(), d.Device, options)
 	if err != nil {
@@ -121,9 +87,9 @@ func TestEveryCallOverBothProtocols(t *testing.T) {
 	for name, options := range map[string]transport.Options{"HTTP/1.1": {}, "h2c": {H2C: true}} {
 		t.Run(name, func(t *testing.T) {
 			ctx, o := open(t)
-			d := newDevice(t)
+			d := newcomer.New(t, 1)
 			c := connect(t, o, d, options)
-			if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+			if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 				t.Fatal(err)
 			}
 			everyCall(ctx, t, c, d)
@@ -131,7 +97,7 @@ func TestEveryCallOverBothProtocols(t *testing.T) {
 	}
 }
 
-func everyCall(ctx context.Context, t *testing.T, c *transport.Client, d device) {
+func everyCall(ctx context.Context, t *testing.T, c *transport.Client, d newcomer.Device) {
 	t.Helper()
 	byName, err := c.AccountByName(ctx, "alice")
 	if err != nil || string(byName.Account) != string(d.Account[:]) || len(byName.Statements) != 1 {
@@ -140,7 +106,7 @@ func everyCall(ctx context.Context, t *testing.T, c *transport.Client, d device)
 	if byID, err := c.AccountByID(ctx, d.Account); err != nil || byID.Name != "alice" {
 		t.Fatalf("by id: %v", err)
 	}
-	if bundle, err := c.FetchBundle(ctx, d.Account, d.ID); err != nil || string(bundle) != string(d.bundle) {
+	if bundle, err := c.FetchBundle(ctx, d.Account, d.ID); err != nil || string(bundle) != string(d.Bundles[0]) {
 		t.Fatalf("bundle: %v", err)
 	}
 	known := transport.Envelope{ID: [16]byte{1}, Account: d.Account, Device: d.ID, Payload: []byte("sealed")}
@@ -190,9 +156,9 @@ func untilCaughtUp(t *testing.T, s *transport.Stream) (all []transport.Delivery)
 // nor streams notice.
 func TestRestartForgetsTokens(t *testing.T) {
 	ctx, o := open(t)
-	d := newDevice(t)
+	d := newcomer.New(t, 1)
 	c := connect(t, o, d, transport.Options{})
-	if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+	if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 		t.Fatal(err)
 	}
 	o.stop()
@@ -214,9 +180,9 @@ func TestRestartForgetsTokens(t *testing.T) {
 
 func TestFailuresSayWhatToDo(t *testing.T) {
 	ctx, o := open(t)
-	d, other := newDevice(t), newDevice(t)
+	d, other := newcomer.New(t, 1), newcomer.New(t, 1)
 	c, stranger := connect(t, o, d, transport.Options{}), connect(t, o, other, transport.Options{})
-	if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+	if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 		t.Fatal(err)
 	}
 	_, noName := c.AccountByName(ctx, "nobody")
@@ -230,7 +196,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		"unknown name":     {noName, transport.ErrNotFound, api.ReasonUnknownAccount},
 		"unknown device":   {noBundle, transport.ErrNotFound, api.ReasonNoBundle},
 		"no such account":  {noDevice, transport.ErrUnauthenticated, api.ReasonBadProof},
-		"name taken":       {stranger.Register(ctx, "alice", other.statement, other.bundle), transport.ErrNameTaken, api.ReasonNameTaken},
+		"name taken":       {stranger.Register(ctx, "alice", other.Statement, other.Bundles[0]), transport.ErrNameTaken, api.ReasonNameTaken},
 		"malformed bundle": {c.PublishBundle(ctx, []byte("x")), transport.ErrRefused, api.ReasonBadBundle},
 	} {
 		var failed *transport.Error
@@ -239,16 +205,16 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		}
 	}
 	closed := openOffice(t, server.Options{})
-	if err := connect(t, closed, other, transport.Options{}).Register(ctx, "bob", other.statement, other.bundle); !errors.Is(err, transport.ErrDenied) {
+	if err := connect(t, closed, other, transport.Options{}).Register(ctx, "bob", other.Statement, other.Bundles[0]); !errors.Is(err, transport.ErrDenied) {
 		t.Errorf("closed registration: %v", err)
 	}
 }
 
 func TestOfflineIsToldFromCancelled(t *testing.T) {
 	ctx, o := open(t)
-	d := newDevice(t)
+	d := newcomer.New(t, 1)
 	c := connect(t, o, d, transport.Options{})
-	if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+	if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := c.Receive(ctx)
@@ -273,9 +239,9 @@ func TestOfflineIsToldFromCancelled(t *testing.T) {
 
 func TestNewerStreamTakesOver(t *testing.T) {
 	ctx, o := open(t)
-	d := newDevice(t)
+	d := newcomer.New(t, 1)
 	c := connect(t, o, d, transport.Options{})
-	if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+	if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 		t.Fatal(err)
 	}
 	older, err := c.Receive(ctx)
@@ -303,7 +269,7 @@ func TestTokensStayWithTheirServer(t *testing.T) {
 	defer elsewhere.Close()
 	hostile := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	defer hostile.Close()
-	c, err := transport.New(hostile.URL, newDevice(t).Device, transport.Options{})
+	c, err := transport.New(hostile.URL, newcomer.New(t, 1).Device, transport.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +284,7 @@ func TestTokensStayWithTheirServer(t *testing.T) {
 
 func TestErrorsHoldNoSecrets(t *testing.T) {
 	ctx, o := open(t)
-	d := newDevice(t)
+	d := newcomer.New(t, 1)
 	_, err := connect(t, o, d, transport.Options{}).AccountByName(ctx, "canary-name")
 	for _, secret := range []string{"canary", d.Account.String(), d.ID.String()} {
 		if strings.Contains(err.Error(), secret) {

@@ -7,51 +7,24 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/transport"
-	"github.com/posthorn/posthorn/pq3"
+	"github.com/posthorn/posthorn/client/transport/newcomer"
 )
 
 // device is somebody with one device, and the bundles it publishes in turn.
 type device struct {
-	transport.Device
-	name      account.Name
-	statement []byte
-	bundles   [][]byte
-	line      *transport.Client
-	h2c       bool // speaks HTTP/2
+	newcomer.Device
+	name account.Name
+	line *transport.Client
+	h2c  bool // speaks HTTP/2
 }
 
 // newDevice makes keys; no server knows them yet. They serve in many runs.
 func newDevice(t testing.TB, name account.Name, bundles int) *device {
 	t.Helper()
-	entropy, now := pq3.SystemEntropy(), time.Now()
-	key, _ := account.GenerateSigningKey(entropy.Read)
-	record := &account.Device{Key: key.Public(), Suites: []account.Suite{account.PQ3A}, CreatedAt: uint64(now.UnixMilli())}
-	entropy.Read(record.ID[:])
-	statement, err := account.NewAccount(record, key, record.CreatedAt, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roster, err := account.StartRoster(statement)
-	if err != nil {
-		t.Fatal(err)
-	}
-	me, err := pq3.NewIdentity(account.Party{Account: roster.ID(), Device: record}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &device{Device: transport.Device{Account: roster.ID(), ID: record.ID, Key: key}, name: name, statement: statement.Marshal()}
-	for i := range bundles {
-		prekey, err := pq3.NewPrekey(me, account.PQ3A, now.Add(time.Duration(i)*time.Second), now.Add(24*time.Hour), entropy)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.bundles = append(d.bundles, prekey.Bundle().Marshal())
-	}
-	return d
+	return &device{Device: newcomer.New(t, bundles), name: name}
 }
 
 // connect points the device at a server.
@@ -60,7 +33,7 @@ func (d *device) connect(t testing.TB, url string) {
 	if d.line != nil {
 		d.line.Close()
 	}
-	line, err := transport.New(url, d.Device, transport.Options{H2C: d.h2c})
+	line, err := transport.New(url, d.Device.Device, transport.Options{H2C: d.h2c})
 	if err != nil {
 		t.Fatal(err)
 	}

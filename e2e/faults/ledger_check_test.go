@@ -31,7 +31,7 @@ func TestLedgerNoticesBrokenPromises(t *testing.T) {
 		"one envelope under two":     func(l *ledger) { l.took(bob, []transport.Delivery{give(1, one), give(2, one)}) },
 		"nothing that was sent":      func(l *ledger) { l.took(bob, []transport.Delivery{give(1, bob.envelope(9))}) },
 		"bundle that it never":       func(l *ledger) { l.publishing(bob, 0); l.looked(bob, []byte("other")) },
-		"has bundle 0, confirmed is": func(l *ledger) { l.publishing(bob, 1); l.confirmed(bob, 1); l.looked(bob, bob.bundles[0]) },
+		"has bundle 0, confirmed is": func(l *ledger) { l.publishing(bob, 1); l.confirmed(bob, 1); l.looked(bob, bob.Bundles[0]) },
 		"named one envelope, then another": func(l *ledger) {
 			l.took(bob, []transport.Delivery{give(1, one)})
 			l.took(bob, []transport.Delivery{give(1, two)})

@@ -227,7 +227,7 @@ func (l *ledger) looked(d *device, bundle []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.bundles[d]
-	for n, b := range d.bundles {
+	for n, b := range d.Bundles {
 		if bytes.Equal(b, bundle) {
 			if n != p.sure && !p.maybe[n] {
 				l.fault("%s: the directory has bundle %d, confirmed is %d", d.name, n, p.sure)

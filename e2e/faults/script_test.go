@@ -121,7 +121,7 @@ func (r *run) register(people ...*device) error {
 	defer cancel()
 	for _, d := range people {
 		r.ledger.publishing(d, 0)
-		if err := d.line.Register(ctx, d.name, d.statement, d.bundles[0]); err != nil {
+		if err := d.line.Register(ctx, d.name, d.Statement, d.Bundles[0]); err != nil {
 			return err
 		}
 		r.ledger.confirmed(d, 0)
@@ -212,7 +212,7 @@ func (r *run) publish(d *device, n int) error {
 	ctx, cancel := bounded()
 	defer cancel()
 	r.ledger.publishing(d, n)
-	if err := d.line.PublishBundle(ctx, d.bundles[n]); err != nil {
+	if err := d.line.PublishBundle(ctx, d.Bundles[n]); err != nil {
 		return err
 	}
 	r.ledger.confirmed(d, n)
