@@ -3,6 +3,7 @@ package log
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/posthorn/posthorn/internal/decodertest"
 	"github.com/posthorn/posthorn/kt"
@@ -55,7 +56,7 @@ func FuzzParseKeys(f *testing.F) {
 			t.Fatal("a key of another length")
 		}
 		if ok {
-			_, _ = signers(k.Roots) // whatever it holds, nothing panics
+			_, _ = signers(k.Roots, time.Now) // whatever it holds, nothing panics
 		}
 	})
 }

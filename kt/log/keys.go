@@ -78,19 +78,6 @@ func parseKeys(b []byte) (k storedKeys, err error) {
 	return k, nil
 }
 
-// signers are those of one log, Ed25519 first.
-func signers(keys [2]keyPair) ([]note.Signer, error) {
-	ed, err := note.NewSigner(keys[0].Signer)
-	if err != nil {
-		return nil, errKeys
-	}
-	ml, err := fnote.NewMLDSASigner(keys[1].Signer)
-	if err != nil {
-		return nil, errKeys
-	}
-	return []note.Signer{ed, ml}, nil
-}
-
 var errKeys = errors.New("log: the keys of the transparency log cannot be read; restore them from a backup")
 
 // loadKeys reads the keys from the store, if nodes share it, and otherwise from

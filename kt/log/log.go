@@ -125,7 +125,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 
 // openTiles opens the folder, and refuses one that goes beyond the store.
 func (l *Log) openTiles(ctx context.Context) (err error) {
-	o := treeOptions{policy: l.o.Witnesses, client: l.pacer.client(), republish: Heartbeat}
+	o := treeOptions{policy: l.o.Witnesses, client: l.pacer.client(), republish: Heartbeat, now: l.o.Now}
 	if l.tiles, err = openTiles(ctx, l.o.Folder, l.keys, o); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type treeOptions struct {
 	policy    []byte
 	client    *http.Client
 	republish time.Duration
+	now       func() time.Time // what signatures are dated by
 }
 
 // openTree refuses: Tessera needs a POSIX file system.

@@ -32,6 +32,7 @@ type treeOptions struct {
 	policy    []byte // of witnesses; empty: none are asked
 	client    *http.Client
 	republish time.Duration
+	now       func() time.Time // what signatures are dated by
 }
 
 // Tessera's logger names addresses and writes what is no JSON.

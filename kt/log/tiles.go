@@ -57,7 +57,7 @@ func (t *tree) addAll(ctx context.Context, at uint64, entries [][]byte) error {
 type tiles struct{ updates, roots *tree }
 
 func openTiles(ctx context.Context, folder string, keys storedKeys, o treeOptions) (*tiles, error) {
-	u, err := openSigned(ctx, filepath.Join(folder, updatesFolder), keys.Updates, treeOptions{republish: o.republish})
+	u, err := openSigned(ctx, filepath.Join(folder, updatesFolder), keys.Updates, treeOptions{republish: o.republish, now: o.now})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func openTiles(ctx context.Context, folder string, keys storedKeys, o treeOption
 }
 
 func openSigned(ctx context.Context, folder string, keys [2]keyPair, o treeOptions) (*tree, error) {
-	s, err := signers(keys)
+	s, err := signers(keys, o.now)
 	if err != nil {
 		return nil, err
 	}
