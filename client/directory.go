@@ -41,13 +41,24 @@ type rosterCache struct {
 	mu        sync.Mutex
 	confirmed map[account.ID]time.Time
 	strangers map[account.ID]person
+	told      map[account.ID]bool // that its list could not be renewed
 }
 
 // maxStrangers bounds the accounts kept in memory only.
 const maxStrangers = 64
 
 func newRosterCache() *rosterCache {
-	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}}
+	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}, told: map[account.ID]bool{}}
+}
+
+// complain reports whether the user is to be told that an account's list could
+// not be renewed: once.
+func (r *rosterCache) complain(id account.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := !r.told[id]
+	r.told[id] = true
+	return first
 }
 
 func (r *rosterCache) fresh(id account.ID, now time.Time) bool {

@@ -63,7 +63,7 @@ func TestV102ChangedAccountBlocksSending(t *testing.T) {
 	if _, err := alice.Send(w.ctx, "bob", "secret"); !errors.Is(err, ErrChangedAccount) {
 		t.Fatalf("send: %v", err)
 	}
-	if rows, err := alice.pending(w.ctx, 0); err != nil || len(rows) != 0 {
+	if rows, err := alice.pending(w.ctx, nil); err != nil || len(rows) != 0 {
 		t.Fatalf("%d envelopes, %v", len(rows), err)
 	}
 	w.say(bob, alice, "it is me")

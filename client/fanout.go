@@ -113,62 +113,125 @@ func (c *Client) statementsOf(tx *localdb.Tx, id account.ID) (int, error) {
 	return len(row.Statements), err
 }
 
-// renewal is one pass of the outbox: which accounts were looked up again in it.
-type renewal map[account.ID]bool
-
-// renew looks accounts up again whose envelopes the server found stale, and
-// seals the texts for the devices that are new. It does so once for each account
-// in a pass; a server that still speaks of newer devices and shows none is not
-// believed.
-func (c *Client) renew(ctx context.Context, done renewal, rows []localdb.Outgoing, outcomes []transport.Outcome) error {
-	texts := map[account.ID]map[content.ID]bool{}
-	for i, row := range rows {
-		if outcomes[i] != transport.Stale {
-			continue
-		}
-		if texts[row.Account] == nil {
-			texts[row.Account] = map[content.ID]bool{}
-		}
-		if row.Kind == localdb.OutgoingText {
-			texts[row.Account][row.Content] = true
-		}
+// owePending owes the texts that the server has not accepted yet to the devices
+// that an account has added since they were sealed. However this device came to
+// know of the newer list, the outbox goes out under it from now on, so the server
+// would not find anything missing.
+func (c *Client) owePending(tx *localdb.Tx, known, now person) error {
+	texts, err := tx.PendingTexts(now.row.Account)
+	if err != nil || len(texts) == 0 {
+		return err
 	}
-	for id, of := range texts {
-		if done[id] {
-			return reject.New("V-223", ErrStaleDevices, "stale after a new look")
-		}
-		done[id] = true
-		if err := c.renewOne(ctx, id, of); err != nil {
+	for _, text := range texts {
+		if err := c.oweAdded(tx, known, now, text); err != nil {
 			return err
 		}
 	}
-	if len(texts) == 0 {
+	return nil
+}
+
+// oweAdded owes a text to the devices that one list has and an earlier one had
+// not.
+func (c *Client) oweAdded(tx *localdb.Tx, known, now person, text content.ID) error {
+	for _, device := range now.roster.Devices() {
+		if _, had := known.roster.Device(device.ID); had {
+			continue
+		}
+		if err := c.oweText(tx, now.row.Account, device.ID, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renewal is one pass of the outbox: which accounts were looked up again in it.
+type renewal map[account.ID]bool
+
+// unrenewed says of which accounts the device list could not be renewed in a
+// pass of the outbox. What is for them stays; the rest went out.
+type unrenewed struct{ why map[account.ID]error }
+
+// Error says the first of the reasons.
+func (u *unrenewed) Error() string { return errors.Join(u.Unwrap()...).Error() }
+
+// Unwrap gives all of them.
+func (u *unrenewed) Unwrap() (all []error) {
+	for _, err := range u.why {
+		all = append(all, err)
+	}
+	return all
+}
+
+// renew looks accounts up again whose envelopes the server found stale, once for
+// each in a pass, and seals what is owed to their new devices by that. A server
+// that shows nothing newer than was claimed, or still speaks of newer devices
+// afterwards, is not believed. What goes wrong with one account is noted in stuck
+// and holds up no other; the error is about none of them.
+func (c *Client) renew(ctx context.Context, done renewal, stuck *unrenewed, claims []transport.Claim, rows []localdb.Outgoing, outcomes []transport.Outcome) error {
+	found := renewal{}
+	for i, row := range rows {
+		if outcomes[i] != transport.Stale || found[row.Account] {
+			continue
+		}
+		found[row.Account] = true
+		var err error = reject.New("V-223", ErrStaleDevices, "stale after a new look")
+		if !done[row.Account] {
+			done[row.Account] = true
+			err = c.renewOne(ctx, row.Account, claims)
+		}
+		if err != nil && !aboutAccount(err) {
+			return err
+		}
+		if err != nil {
+			stuck.why[row.Account] = err
+		}
+	}
+	if len(found) == 0 {
 		return nil
 	}
 	return c.payOwed(ctx)
 }
 
-func (c *Client) renewOne(ctx context.Context, id account.ID, texts map[content.ID]bool) error {
-	before, err := c.knownByID(ctx, id)
-	if err != nil {
-		return err
-	}
+// aboutAccount tells a list that does not prove itself from a fault of this
+// machine or the network.
+func aboutAccount(err error) bool {
+	_, refused := errors.AsType[*reject.Error](err)
+	return refused || errors.Is(err, ErrTransparency)
+}
+
+// renewOne looks an account up again whose number was claimed too low.
+func (c *Client) renewOne(ctx context.Context, id account.ID, claims []transport.Claim) error {
 	now, err := c.findByID(ctx, id, true)
 	if err != nil {
 		return err
 	}
-	if before.roster == nil || now.roster.Seq() == before.roster.Seq() {
-		return reject.New("V-223", ErrStaleDevices, "the directory shows nothing newer")
+	for _, claim := range claims {
+		if claim.Account == id && now.roster.Seq() > claim.Seq {
+			return nil
+		}
+	}
+	return reject.New("V-223", ErrStaleDevices, "the directory shows nothing newer")
+}
+
+// goOn lets a connection go on past accounts whose lists could not be renewed.
+// The user is told of each once while the profile is open.
+func (c *Client) goOn(ctx context.Context, err error) error {
+	stuck, ok := errors.AsType[*unrenewed](err)
+	if !ok {
+		return err
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
-		for _, device := range now.roster.Devices() {
-			if _, had := before.roster.Device(device.ID); had {
+		for id, why := range stuck.why {
+			if !c.rosters.complain(id) {
 				continue
 			}
-			for text := range texts {
-				if err := c.oweText(tx, id, device.ID, text); err != nil {
-					return err
-				}
+			c.refuse(why)
+			whose := "your own"
+			if row, err := tx.Contact(id); err == nil {
+				whose = "@" + string(row.Name) + "'s"
+			}
+			if err := notify(tx, fmt.Sprintf("the server says that %s devices have changed and does not prove it; what is for them waits", whose)); err != nil {
+				return err
 			}
 		}
 		return nil

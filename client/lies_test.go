@@ -28,7 +28,7 @@ func (tn *town) wantCaught(from *Client, to account.Name, check string) *LogErro
 
 func (tn *town) wantNothingSent(from *Client) {
 	tn.t.Helper()
-	if rows, err := from.pending(tn.ctx, 0); err != nil || len(rows) != 0 {
+	if rows, err := from.pending(tn.ctx, nil); err != nil || len(rows) != 0 {
 		tn.t.Fatalf("%d envelopes wait to be sent, %v", len(rows), err)
 	}
 	if status, err := from.Status(tn.ctx); err != nil || status.Outbox != 0 {

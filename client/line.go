@@ -145,7 +145,7 @@ func (c *Client) sendWaiting(ctx context.Context) error {
 	if err := c.payOwed(ctx); err != nil {
 		return err
 	}
-	return c.flush(ctx)
+	return c.goOn(ctx, c.flush(ctx))
 }
 
 // passing reports whether an error of a connection may go away by itself.

@@ -75,12 +75,12 @@ func TestA21CrashBetweenCommitAndTransmit(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.befriended()
 	w.seal(alice, bob, "sealed, not sent")
-	before, err := alice.pending(w.ctx, 0)
+	before, err := alice.pending(w.ctx, nil)
 	if err != nil || len(before) != 1 {
 		t.Fatalf("%d rows, %v", len(before), err)
 	}
 	alice = w.restart(alice)
-	after, err := alice.pending(w.ctx, 0)
+	after, err := alice.pending(w.ctx, nil)
 	if err != nil || len(after) != 1 || string(after[0].Payload) != string(before[0].Payload) || after[0].Envelope != before[0].Envelope {
 		t.Fatalf("not the same bytes: %v", err)
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
@@ -19,13 +20,17 @@ const (
 
 // flush transmits the outbox in order until it is empty, every remaining
 // envelope was declined for now, or the server is out of reach. The bytes and
-// envelope ids of a row never change, so repeating a call is harmless.
+// envelope ids of a row never change, so repeating a call is harmless. An
+// *unrenewed error says that all went out but what is for some accounts.
 func (c *Client) flush(ctx context.Context) error {
 	c.transmit.Lock()
 	defer c.transmit.Unlock()
-	declined, renewed := 0, renewal{}
+	declined, renewed, stuck := map[int64]bool{}, renewal{}, &unrenewed{map[account.ID]error{}}
 	for {
 		rows, err := c.pending(ctx, declined)
+		if err == nil && len(rows) == 0 && len(stuck.why) > 0 {
+			return stuck
+		}
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -40,25 +45,26 @@ func (c *Client) flush(ctx context.Context) error {
 		if err := c.record(ctx, rows, outcomes); err != nil {
 			return err
 		}
-		if err := c.renew(ctx, renewed, rows, outcomes); err != nil {
+		if err := c.renew(ctx, renewed, stuck, claims, rows, outcomes); err != nil {
 			return err
 		}
-		for _, outcome := range outcomes {
-			if outcome == transport.MailboxFull || outcome == transport.Undecided {
-				declined++
+		for i, outcome := range outcomes {
+			if outcome == transport.MailboxFull || outcome == transport.Undecided || outcome == transport.Stale && stuck.why[rows[i].Account] != nil {
+				declined[rows[i].Seq] = true
 			}
 		}
 	}
 }
 
-// pending reads the next rows to transmit, past the first ones that this pass
-// has seen declined. Any that are left give at least one.
-func (c *Client) pending(ctx context.Context, declined int) (rows []localdb.Outgoing, err error) {
+// pending reads the next rows to transmit, without those that this pass has seen
+// declined. Any that are left give at least one.
+func (c *Client) pending(ctx context.Context, declined map[int64]bool) (rows []localdb.Outgoing, err error) {
 	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
-		rows, err = tx.PendingOutgoing(declined + batchEnvelopes)
+		rows, err = tx.PendingOutgoing(len(declined) + batchEnvelopes)
 		return err
 	})
-	rows = rows[min(declined, len(rows)):]
+	rows = slices.DeleteFunc(rows, func(row localdb.Outgoing) bool { return declined[row.Seq] })
+	rows = rows[:min(batchEnvelopes, len(rows))]
 	size := 0
 	for i, row := range rows {
 		size += len(row.Payload)

@@ -113,8 +113,11 @@ func (c *Client) sealText(ctx context.Context, to person, message content.Messag
 			sealed++
 		}
 	}
-	if sealed == 0 || len(waiting) == 0 {
+	if sealed == 0 {
 		return why
+	}
+	if err := c.oweMissed(ctx, to, message.ID); err != nil || len(waiting) == 0 {
+		return err
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
 		for _, peer := range waiting {
@@ -124,6 +127,23 @@ func (c *Client) sealText(ctx context.Context, to person, message content.Messag
 		}
 		return notify(tx, fmt.Sprintf("%d of @%s's devices cannot get the text yet and are sent it later", len(waiting), to.row.Name))
 	})
+}
+
+// oweMissed owes a text to devices that became known while it was sealed.
+func (c *Client) oweMissed(ctx context.Context, to person, text content.ID) error {
+	var n int
+	err := c.view(ctx, func(tx *localdb.Tx) (err error) {
+		n, err = c.statementsOf(tx, to.row.Account)
+		return err
+	})
+	if err != nil || n <= len(to.row.Statements) {
+		return err
+	}
+	now, err := c.knownByID(ctx, to.row.Account)
+	if err != nil {
+		return err
+	}
+	return c.update(ctx, func(tx *localdb.Tx) error { return c.oweAdded(tx, to, now, text) })
 }
 
 func (c *Client) sealTextFor(ctx context.Context, to person, peer account.Party, message content.Message) error {

@@ -29,7 +29,7 @@ func (c *Client) settle(ctx context.Context) error {
 	if err := c.payOwed(ctx); err != nil {
 		return err
 	}
-	return c.flush(ctx)
+	return c.goOn(ctx, c.flush(ctx))
 }
 
 // settleDevice serves one device: requests for lost objects, receipts, the

@@ -74,7 +74,7 @@ func (c *Client) adopt(tx *localdb.Tx, known, now person) error {
 		if err := c.greet(tx, known, now); err != nil {
 			return err
 		}
-	} else if err := storeStatements(tx, now.row); err != nil {
+	} else if err := errors.Join(storeStatements(tx, now.row), c.owePending(tx, known, now)); err != nil {
 		return err
 	}
 	for _, device := range known.roster.Devices() {

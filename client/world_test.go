@@ -116,7 +116,7 @@ func (w *world) seal(from, to *Client, text string) {
 // that the test decides what becomes of them.
 func (w *world) take(c *Client) []localdb.Outgoing {
 	w.t.Helper()
-	rows, err := c.pending(w.ctx, 0)
+	rows, err := c.pending(w.ctx, nil)
 	if err == nil {
 		accepted := slices.Repeat([]transport.Outcome{transport.Accepted}, len(rows))
 		err = c.record(w.ctx, rows, accepted)

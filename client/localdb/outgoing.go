@@ -52,6 +52,14 @@ func (tx *Tx) PendingOutgoing(limit int) ([]Outgoing, error) {
 	return list(tx, scanOutgoing, selectOutgoing+" WHERE accepted = 0 ORDER BY seq LIMIT ?", limit)
 }
 
+// PendingTexts lists the contents of texts for an account of which the server
+// has not accepted every envelope, in order.
+func (tx *Tx) PendingTexts(owner account.ID) ([]content.ID, error) {
+	return list(tx, func(row scanner) (id content.ID, err error) {
+		return id, row.Scan(fixed(id[:]))
+	}, "SELECT content FROM outgoing WHERE account = ? AND kind = ? AND accepted = 0 GROUP BY content ORDER BY min(seq)", owner[:], OutgoingText)
+}
+
 // AcceptOutgoing notes that the server holds the envelope, and drops its
 // payload. Hash and content id stay until the recipient's receipt.
 func (tx *Tx) AcceptOutgoing(seq int64) error {
