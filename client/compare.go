@@ -85,10 +85,11 @@ func (c *Client) matcher(code string) (func(localdb.Contact) bool, error) {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// verified makes an account a contact whose code was compared.
+// verified makes an account a contact whose code was compared. Who is blocked
+// stays blocked.
 func verified(tx *localdb.Tx, row localdb.Contact) error {
 	now := clock.Now()
-	return errors.Join(befriend(tx, row, now), markVerified(tx, row.Account, millis(now)))
+	return errors.Join(acquaint(tx, row, now), markVerified(tx, row.Account, millis(now)))
 }
 
 // verifyChanged decides by a code which account a changed name belongs to.

@@ -98,6 +98,10 @@ func (c *Client) AcceptContact(ctx context.Context, name account.Name) error {
 		c.duties.add(peer.Account, peer.Device.ID)
 	}
 	return c.thenTell(ctx, c.update(ctx, func(tx *localdb.Tx) error {
-		return errors.Join(befriend(tx, p.row, clock.Now()), c.tellContact(tx, p.row.Account))
+		row, err := tx.Contact(p.row.Account)
+		if err == nil && row.State != localdb.Friend {
+			err = tx.PutContact(decided(row, localdb.Friend, clock.Now()))
+		}
+		return errors.Join(err, c.tellContact(tx, p.row.Account))
 	}))
 }

@@ -42,13 +42,33 @@ type rosterCache struct {
 	confirmed map[account.ID]time.Time
 	strangers map[account.ID]person
 	told      map[account.ID]bool // that its list could not be renewed
+	asked     map[account.ID]time.Time
 }
 
 // maxStrangers bounds the accounts kept in memory only.
 const maxStrangers = 64
 
 func newRosterCache() *rosterCache {
-	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}, told: map[account.ID]bool{}}
+	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}, told: map[account.ID]bool{}, asked: map[account.ID]time.Time{}}
+}
+
+// askPause is how long after a failed look-up because of a delivery the next one
+// for the same account may come.
+const askPause = time.Minute
+
+// due reports whether an account that something came from is to be looked up
+// again, and counts that as done.
+func (r *rosterCache) due(id account.ID, now time.Time) bool {
+	if r.fresh(id, now) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age := now.Sub(r.asked[id]); age >= 0 && age < askPause {
+		return false
+	}
+	r.asked[id] = now
+	return true
 }
 
 // complain reports whether the user is to be told that an account's list could
@@ -148,6 +168,28 @@ func (c *Client) findByID(ctx context.Context, id account.ID, again bool) (perso
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another account")
 	}
 	return c.confirm(ctx, known, record, proof, clock.Now())
+}
+
+// findSender turns the account of a delivery into a verified one. What is known
+// of it is confirmed when that is due, so that a device which its account has
+// removed is not heard for long, also by somebody who only reads. A directory
+// that cannot be asked, or not be believed, leaves it at what is known.
+func (c *Client) findSender(ctx context.Context, id account.ID) (person, error) {
+	known, err := c.findByID(ctx, id, false)
+	if err != nil || known.row.State == localdb.Blocked || known.row.State == localdb.Former || !c.rosters.due(id, clock.Now()) {
+		return known, err
+	}
+	now, err := c.findByID(ctx, id, true)
+	switch {
+	case err == nil:
+		return now, nil
+	case ctx.Err() != nil:
+		return person{}, ctx.Err()
+	case !aboutAccount(err) && !passing(err) && !errors.Is(err, ErrServer):
+		return person{}, err
+	}
+	c.refuse(err)
+	return c.knownByID(ctx, id)
 }
 
 // confirm verifies a directory record against everything known so far, keeps

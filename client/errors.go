@@ -42,6 +42,8 @@ var (
 	ErrOffline = errors.New("the server cannot be reached; what was to be sent is kept and goes out later")
 	// ErrUnknownName: nobody has the name. Nothing was kept or sent.
 	ErrUnknownName = errors.New("nobody has this name, nothing was kept or sent")
+	// ErrBlocked: the user has blocked the recipient.
+	ErrBlocked = errors.New("you have blocked this contact, nothing was sent")
 	// ErrOwnName: a text to this very account.
 	ErrOwnName = errors.New("this is your own name, nothing was sent")
 	// ErrChangedAccount: the name now belongs to another account than the one

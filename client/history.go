@@ -55,6 +55,7 @@ type segment struct {
 // oldContact is a contact with the newest bundles seen of its devices.
 type oldContact struct {
 	localdb.Contact
+	shared  uint32 // if its roster has forked: how many statements both chains have
 	devices []localdb.PeerDevice
 }
 
@@ -128,6 +129,8 @@ func (c oldContact) marshal() []byte {
 	b = binary.BigEndian.AppendUint64(b, c.FirstSeen)
 	b = binary.BigEndian.AppendUint64(b, c.VerifiedAt)
 	b = append(b, c.ChangedTo[:]...)
+	b = binary.BigEndian.AppendUint64(b, c.StoodAt)
+	b = binary.BigEndian.AppendUint32(b, c.shared)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(c.Statements)))
 	for _, s := range c.Statements {
 		b = codec.AppendV32(b, s)
@@ -147,6 +150,7 @@ func parseOldContact(b []byte) (c oldContact, err error) {
 	c.State, c.PinnedSuite = localdb.ContactState(r.U8()), account.Suite(r.U8())
 	c.FirstSeen, c.VerifiedAt = r.U64(), r.U64()
 	r.Copy(c.ChangedTo[:])
+	c.StoodAt, c.shared = r.U64(), r.U32()
 	for n := r.U16(); n > 0 && !r.Failed(); n-- {
 		c.Statements = append(c.Statements, r.V32(account.MaxStatement))
 	}
@@ -157,7 +161,8 @@ func parseOldContact(b []byte) (c oldContact, err error) {
 		r.Copy(d.BundleHash[:])
 		c.devices = append(c.devices, d)
 	}
-	if err != nil || !r.Done() || c.State < localdb.Stranger || c.State > localdb.Former {
+	split := c.shared == 0 || forked(c.Contact) && int64(c.shared) <= int64(len(c.Statements))
+	if err != nil || !r.Done() || c.State < localdb.Stranger || c.State > localdb.Former || c.StoodAt >= 1<<63-1 || !split {
 		return c, badSegment("a contact")
 	}
 	return c, nil
@@ -242,7 +247,11 @@ func gather(tx *localdb.Tx, e *localdb.Export) (segment, error) {
 		if err != nil {
 			return s, err
 		}
-		old := oldContact{c, devices}
+		shared, err := tx.Fork(c.Account)
+		if err != nil {
+			return s, err
+		}
+		old := oldContact{c, uint32(shared), devices}
 		s.contacts, e.Contact, size = append(s.contacts, old), at, size+len(old.marshal())
 		if size >= segmentSize {
 			return closed(s, e, false), nil
@@ -315,7 +324,7 @@ func (s segment) admit(tx *localdb.Tx) error {
 
 func (c oldContact) admit(tx *localdb.Tx) error {
 	roster, err := account.ReplayRoster(c.Statements)
-	if err != nil || roster.ID() != c.Account {
+	if err != nil || roster.ID() != c.Account || forked(c.Contact) && c.shared == 0 {
 		return badSegment("a contact whose roster does not verify")
 	}
 	here, err := tx.Contact(c.Account)
@@ -324,13 +333,60 @@ func (c oldContact) admit(tx *localdb.Tx) error {
 		return err
 	}
 	if known {
-		here.State, here.PinnedSuite = max(here.State, c.State), max(here.PinnedSuite, c.PinnedSuite)
-		here.FirstSeen, here.VerifiedAt = min(here.FirstSeen, c.FirstSeen), max(here.VerifiedAt, c.VerifiedAt)
-		c.Contact = here
+		split, err := tx.Fork(c.Account)
+		if err != nil {
+			return err
+		}
+		c.Contact, c.shared = c.beside(here, uint32(split))
 	}
-	if err := tx.PutContact(c.Contact); err != nil {
+	if err := c.claimName(tx); err != nil {
+		return err
+	}
+	if err := errors.Join(tx.PutContact(c.Contact), tx.PutFork(c.Account, int(c.shared))); err != nil {
 		return fmt.Errorf("a contact of the history: %w", err)
 	}
+	return c.admitDevices(tx)
+}
+
+// beside is the contact as both devices together know it, with what its chains
+// share if its roster has forked: the later decision, and every doubt.
+func (c oldContact) beside(here localdb.Contact, split uint32) (localdb.Contact, uint32) {
+	if c.State == localdb.Former {
+		here.State = localdb.Former
+	} else {
+		here = stands(here, c.State, c.StoodAt)
+	}
+	here.PinnedSuite = max(here.PinnedSuite, c.PinnedSuite)
+	here.FirstSeen, here.VerifiedAt = min(here.FirstSeen, c.FirstSeen), max(here.VerifiedAt, c.VerifiedAt)
+	if here.ChangedTo == (account.ID{}) {
+		here.ChangedTo = c.ChangedTo
+	}
+	if !forked(here) || split > 0 {
+		return here, split
+	}
+	return here, uint32(min(int(c.shared), common(here.Statements, c.Statements)))
+}
+
+// claimName settles which account has the contact's name if this device, before
+// the history came, has met another under it: the earlier one, and the name
+// counts as changed until the user has reviewed it. One that was verified here
+// keeps the name.
+func (c *oldContact) claimName(tx *localdb.Tx) error {
+	holder, err := tx.ContactByName(c.Name)
+	held, err := found(err)
+	if err != nil || !held || holder.Account == c.Account || c.State == localdb.Former {
+		return err
+	}
+	if holder.VerifiedAt != 0 {
+		c.State, c.VerifiedAt = localdb.Former, 0
+		return nil
+	}
+	c.ChangedTo, c.shared = holder.Account, 0
+	holder.State, holder.ChangedTo = localdb.Former, account.ID{}
+	return errors.Join(tx.PutContact(holder), notifyChanged(tx, c.Name))
+}
+
+func (c oldContact) admitDevices(tx *localdb.Tx) error {
 	for _, d := range c.devices {
 		present, err := tx.PeerDevice(d.Device)
 		if known, err := found(err); err != nil {

@@ -20,7 +20,8 @@ func someSegment() segment {
 	return segment{
 		index: 3, final: true, done: 2, total: 2,
 		contacts: []oldContact{{
-			localdb.Contact{Account: account.ID{1}, Name: "bob", Statements: [][]byte{{1, 2}}, State: localdb.Friend, PinnedSuite: account.PQ3A, FirstSeen: 5, VerifiedAt: 6, ChangedTo: account.ID{9}},
+			localdb.Contact{Account: account.ID{1}, Name: "bob", Statements: [][]byte{{1, 2}}, State: localdb.Friend, PinnedSuite: account.PQ3A, FirstSeen: 5, VerifiedAt: 6, ChangedTo: account.ID{9}, StoodAt: 10},
+			0,
 			[]localdb.PeerDevice{{Device: account.DeviceID{7}, Account: account.ID{1}, NewestBundle: 8, BundleHash: account.BundleHash{4}}},
 		}},
 		messages: []oldMessage{{

@@ -33,7 +33,7 @@ const (
 // BeginComparison offers a contact a live comparison of short codes. It takes
 // two programs that are connected; WaitComparison tells when it is through. One
 // run goes on with each contact at a time; a new one takes the place of an old.
-// Errors: ErrVerificationLocked, ErrUnknownName, ErrOwnName, ErrOffline,
+// Errors: ErrBlocked, ErrVerificationLocked, ErrUnknownName, ErrOwnName, ErrOffline,
 // ErrChangedAccount, ErrWaitingForPeer.
 func (c *Client) BeginComparison(ctx context.Context, name account.Name) error {
 	if name == c.profile.Name {
@@ -47,12 +47,34 @@ func (c *Client) BeginComparison(ctx context.Context, name account.Name) error {
 	if err != nil {
 		return err
 	}
-	for _, peer := range p.parties() {
-		if err := c.sealFor(ctx, peer, func(b *book) error { return b.sendStep(id, stepOfferA, offer) }); err != nil {
-			return err
-		}
+	if err := c.offer(ctx, p, func(b *book) error { return b.sendStep(id, stepOfferA, offer) }); err != nil {
+		return err
 	}
 	return c.flush(ctx)
+}
+
+// offer seals the first step for every device of a contact. One whose keys
+// cannot be used now is passed over, unless all are like that.
+func (c *Client) offer(ctx context.Context, p person, step func(*book) error) (why error) {
+	sealed := 0
+	for _, peer := range p.parties() {
+		err := c.suited(peer)
+		if err == nil {
+			err = c.sealFor(ctx, peer, step)
+		}
+		switch {
+		case errors.Is(err, ErrWaitingForPeer), errors.Is(err, ErrNoCommonSuite):
+			why = err
+		case err != nil:
+			return err
+		default:
+			sealed++
+		}
+	}
+	if sealed > 0 {
+		return nil
+	}
+	return why
 }
 
 // newRun stores a run of this side's, before anything of it leaves.
@@ -114,13 +136,28 @@ func locked(row localdb.Verification, now time.Time) bool {
 	return row.Failed >= mostFailures && now.Sub(instant(row.FailedAt)) < failureLife
 }
 
+// replaced counts a run that a new one of the contact's takes the place of after
+// it had its code: it was not ended by a comparison, and whoever stands between
+// the two would else get as many codes as it asks for, until one suits.
+func replaced(row localdb.Verification, present *verification.Run, now time.Time) localdb.Verification {
+	if present == nil || present.Code() == "" || present.Expired(millis(now)) {
+		return row
+	}
+	return failedOnce(row, now)
+}
+
 // failRun ends a run that went wrong, and counts it.
 func failRun(tx *localdb.Tx, row localdb.Verification, now time.Time) error {
+	return putRun(tx, failedOnce(row, now), nil)
+}
+
+// failedOnce counts one more failed run.
+func failedOnce(row localdb.Verification, now time.Time) localdb.Verification {
 	if now.Sub(instant(row.FailedAt)) >= failureLife {
 		row.Failed = 0
 	}
 	row.Failed, row.FailedAt = row.Failed+1, millis(now)
-	return putRun(tx, row, nil)
+	return row
 }
 
 // sendStep seals one step for the device of the book.
@@ -171,6 +208,10 @@ func (b *book) answerOffer(from localdb.Contact, row localdb.Verification, step 
 	offer, err := verification.ParseOffer(step.Data)
 	if err != nil {
 		return err
+	}
+	if row = replaced(row, present, b.now); locked(row, b.now) {
+		return errors.Join(putRun(b.tx, row, nil), notify(b.tx, fmt.Sprintf(
+			"@%s began a comparison of codes again and again without ending one, so none is answered for a day; compare the 60 digits instead", from.Name)))
 	}
 	c := b.client
 	head, err := logHead(b.tx)

@@ -51,6 +51,7 @@ type (
 		name       account.Name
 		state      localdb.ContactState
 		verifiedAt uint64 // ms; 0: not verified
+		at         uint64 // ms, when state was decided; the newest counts
 	}
 	// newsName is what the user calls a device.
 	newsName struct{ localdb.DeviceName }
@@ -96,7 +97,8 @@ func appendMarks(marks []mark) []byte {
 
 func (n newsContact) marshal() []byte {
 	b := codec.AppendV16(append([]byte(nil), n.account[:]...), []byte(n.name))
-	return binary.BigEndian.AppendUint64(append(b, byte(n.state)), n.verifiedAt)
+	b = binary.BigEndian.AppendUint64(append(b, byte(n.state)), n.verifiedAt)
+	return binary.BigEndian.AppendUint64(b, n.at)
 }
 
 func (n newsName) marshal() []byte {
@@ -124,8 +126,8 @@ func parseNews(what uint8, b []byte) (news, error) {
 		c := newsContact{}
 		r.Copy(c.account[:])
 		c.name, err = account.ParseName(string(r.V16(64)))
-		c.state, c.verifiedAt = localdb.ContactState(r.U8()), r.U64()
-		if c.state != localdb.Friend && c.state != localdb.Blocked && c.state != localdb.Stranger {
+		c.state, c.verifiedAt, c.at = localdb.ContactState(r.U8()), r.U64(), r.U64()
+		if c.state != localdb.Friend && c.state != localdb.Blocked && c.state != localdb.Stranger || c.verifiedAt >= 1<<63 || c.at >= 1<<63-1 {
 			err = ErrNews
 		}
 		n = c
@@ -206,7 +208,7 @@ func (c *Client) tellContact(tx *localdb.Tx, id account.ID) error {
 	if err != nil || row.State == localdb.Former {
 		return err
 	}
-	return c.tell(tx, newsContact{account: row.Account, name: row.Name, state: row.State, verifiedAt: row.VerifiedAt})
+	return c.tell(tx, newsContact{account: row.Account, name: row.Name, state: row.State, verifiedAt: row.VerifiedAt, at: row.StoodAt})
 }
 
 // newsLife is how long news wait for what they are about.
@@ -226,6 +228,9 @@ func (c *Client) takeIn(ctx context.Context) error {
 		n, err := parseNews(row.What, row.Item)
 		if err == nil {
 			err = c.takeInOne(ctx, row, n)
+		}
+		if errors.Is(err, ErrTransparency) {
+			continue // it waits for a log that can be believed; mail goes on
 		}
 		if errors.Is(err, ErrOffline) || errors.Is(err, ErrServer) {
 			return nil
@@ -277,16 +282,38 @@ func (c *Client) learn(tx *localdb.Tx, peer person, n news) (done bool, err erro
 			}
 		}
 	case newsContact:
-		row, err := meet(tx, peer.row, clock.Now())
-		if err != nil || row.State == localdb.Former {
-			return true, err
-		}
-		row.State, row.VerifiedAt = n.state, max(row.VerifiedAt, n.verifiedAt)
-		return true, tx.PutContact(row)
+		return true, learnContact(tx, peer, n)
 	case newsName:
 		return true, tx.PutDeviceName(n.DeviceName)
 	}
 	return true, nil
+}
+
+// learnContact takes over how somebody stands to the user, if that was decided
+// later than what is known here: news may be old when they arrive. The stricter
+// of two at once counts. What was verified before the user reviewed a fork does
+// not count after it.
+func learnContact(tx *localdb.Tx, peer person, n newsContact) error {
+	row, err := meet(tx, peer.row, clock.Now())
+	if err != nil || row.State == localdb.Former {
+		return err
+	}
+	reviewed, err := tx.Reviewed(row.Account)
+	if err != nil {
+		return err
+	}
+	if n.verifiedAt > reviewed {
+		row.VerifiedAt = max(row.VerifiedAt, n.verifiedAt)
+	}
+	return tx.PutContact(stands(row, n.state, n.at))
+}
+
+// stands is a contact as another own device knows it to stand since a time.
+func stands(row localdb.Contact, state localdb.ContactState, at uint64) localdb.Contact {
+	if at > row.StoodAt || at == row.StoodAt && state > row.State {
+		row.State, row.StoodAt = state, at
+	}
+	return row
 }
 
 // learnSent stores what another device has sent, as if this one had.
@@ -295,7 +322,7 @@ func learnSent(tx *localdb.Tx, peer person, n newsSent) error {
 	if err != nil {
 		return err
 	}
-	if err := befriend(tx, peer.row, clock.Now()); err != nil {
+	if err := acquaint(tx, peer.row, clock.Now()); err != nil {
 		return err
 	}
 	text, files := wordsOf(message.Body)
@@ -321,9 +348,6 @@ func (c *Client) learnShown(tx *localdb.Tx, marks newsShown) (done bool, err err
 		}
 		if err != nil {
 			return false, err
-		}
-		if row.Shown {
-			continue
 		}
 		if err := tx.MarkShown(m.account, m.id); err != nil {
 			return false, err

@@ -16,7 +16,7 @@ func someNews() map[string]news {
 	return map[string]news{
 		"sent":      newsSent{account.ID{1}, "bob", []byte("frame")},
 		"shown":     newsShown{m, m},
-		"contact":   newsContact{account.ID{1}, "bob", localdb.Blocked, 7},
+		"contact":   newsContact{account.ID{1}, "bob", localdb.Blocked, 7, 8},
 		"name":      newsName{localdb.DeviceName{Device: account.DeviceID{1}, Name: "laptop", At: 5}},
 		"delivered": newsDelivered{m},
 	}
@@ -37,7 +37,7 @@ func TestV221NewsThatAreRefused(t *testing.T) {
 	if _, err := parseNews(99, []byte{1}); !errors.Is(err, ErrNews) {
 		t.Errorf("an unknown kind: %v", err)
 	}
-	former := newsContact{account.ID{1}, "bob", localdb.Former, 0}
+	former := newsContact{account.ID{1}, "bob", localdb.Former, 0, 0}
 	if _, err := parseNews(whatContact, former.marshal()); !errors.Is(err, ErrNews) {
 		t.Errorf("a state that no device tells: %v", err)
 	}

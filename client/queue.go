@@ -42,7 +42,8 @@ func (c *Client) flushQueued(ctx context.Context) error {
 		switch {
 		case errors.Is(err, ErrWaitingForPeer), errors.Is(err, ErrTransparency):
 			stuck[q.Name] = true
-		case errors.Is(err, ErrUnknownName), errors.Is(err, ErrChangedAccount), errors.Is(err, ErrRoster), errors.Is(err, ErrNoCommonSuite):
+		case errors.Is(err, ErrUnknownName), errors.Is(err, ErrChangedAccount), errors.Is(err, ErrRoster), errors.Is(err, ErrNoCommonSuite),
+			errors.Is(err, ErrBlocked):
 			if err := c.giveUp(ctx, q, err); err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func (c *Client) giveUp(ctx context.Context, q localdb.QueuedText, why error) er
 
 // plainly is the sentence behind an error, without check ids.
 func plainly(err error) string {
-	for _, known := range []error{ErrUnknownName, ErrChangedAccount, ErrRoster, ErrNoCommonSuite} {
+	for _, known := range []error{ErrUnknownName, ErrChangedAccount, ErrRoster, ErrNoCommonSuite, ErrBlocked} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -60,7 +60,7 @@ func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, erro
 	if c.isSelf(d.SenderAccount) && d.SenderDevice == c.profile.Device {
 		return sender{}, reject.New("V-104", ErrSender, "an envelope from this device to itself")
 	}
-	p, err := c.findByID(ctx, d.SenderAccount, false)
+	p, err := c.findSender(ctx, d.SenderAccount)
 	if err != nil {
 		return sender{}, err
 	}

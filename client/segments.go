@@ -88,7 +88,13 @@ func (c *Client) exportHistory(ctx context.Context, device account.DeviceID, tel
 		if final {
 			e.Key, e.Statement, e.Bundle = secret.Key{}, nil, nil
 		}
-		if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.PutExport(e) }); err != nil {
+		err = c.update(ctx, func(tx *localdb.Tx) error {
+			if _, err := tx.Export(device); err != nil {
+				return err // the device was removed meanwhile, and its row with it
+			}
+			return tx.PutExport(e)
+		})
+		if err != nil {
 			return err
 		}
 		if !final {

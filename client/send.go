@@ -26,7 +26,7 @@ type Sent struct {
 // recipient a contact. The text is on disk, sealed, before anything leaves the
 // machine. Errors that keep the text: ErrOffline, ErrWaitingForPeer
 // (also inside ErrBundle), ErrRecipientFull. Errors that keep nothing: ErrUnknownName, ErrOwnName,
-// ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
+// ErrBlocked, ErrChangedAccount, ErrRoster, content.ErrTextTooLong.
 func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, error) {
 	return c.sendBody(ctx, to, content.Text{Text: text})
 }
@@ -243,14 +243,32 @@ func (c *Client) fetchBundle(ctx context.Context, peer account.Party) (*account.
 }
 
 // befriend makes somebody a contact, with the roster that was verified last
-// and the suite that will never be left again.
+// and the suite that will never be left again. Whom the user has blocked stays
+// blocked: the error is ErrBlocked.
 func befriend(tx *localdb.Tx, row localdb.Contact, now time.Time) error {
 	stored, err := meet(tx, row, now)
 	if err != nil || stored.State == localdb.Friend {
 		return err
 	}
-	stored.State = localdb.Friend
-	return tx.PutContact(stored)
+	if stored.State == localdb.Blocked {
+		return ErrBlocked
+	}
+	return tx.PutContact(decided(stored, localdb.Friend, now))
+}
+
+// acquaint is befriend where somebody who is blocked may stay so.
+func acquaint(tx *localdb.Tx, row localdb.Contact, now time.Time) error {
+	if err := befriend(tx, row, now); !errors.Is(err, ErrBlocked) {
+		return err
+	}
+	return nil
+}
+
+// decided is a contact that stands differently from now on, by what the user
+// does on this device: it counts for more than all that was known before.
+func decided(row localdb.Contact, state localdb.ContactState, now time.Time) localdb.Contact {
+	row.State, row.StoodAt = state, max(millis(now), row.StoodAt+1)
+	return row
 }
 
 // meet makes sure that an account has a row, at first as a stranger.

@@ -67,10 +67,14 @@ func (c *Client) noteChange(ctx context.Context, holder localdb.Contact, shown a
 			return err
 		}
 		row.ChangedTo = shown
-		return errors.Join(tx.PutContact(row), notify(tx, fmt.Sprintf(
-			"the server shows another account as @%s than before; nothing is sent to either until you have compared codes ('posthorn verify @%s') or accepted the new one ('posthorn contact accept @%s')",
-			row.Name, row.Name, row.Name)))
+		return errors.Join(tx.PutContact(row), notifyChanged(tx, row.Name))
 	}))
+}
+
+func notifyChanged(tx *localdb.Tx, name account.Name) error {
+	return notify(tx, fmt.Sprintf(
+		"the server shows another account as @%s than before; nothing is sent to either until you have compared codes ('posthorn verify @%s') or accepted the new one ('posthorn contact accept @%s')",
+		name, name, name))
 }
 
 // present is the account that the directory shows under a name now, verified,
@@ -108,6 +112,9 @@ func (c *Client) replaceHolder(ctx context.Context, holder, shown person, verifi
 		old.ChangedTo = account.ID{}
 		if forked(holder.row) {
 			old.VerifiedAt = 0 // what was compared said nothing of the second list
+			if err := tx.PutReviewed(old.Account, millis(clock.Now())); err != nil {
+				return err
+			}
 		}
 		if old.Account != shown.row.Account {
 			old.State, old.VerifiedAt = localdb.Former, 0
@@ -120,7 +127,7 @@ func (c *Client) replaceHolder(ctx context.Context, holder, shown person, verifi
 				return err
 			}
 		}
-		if err := befriend(tx, shown.row, clock.Now()); err != nil {
+		if err := acquaint(tx, shown.row, clock.Now()); err != nil {
 			return err
 		}
 		return markVerified(tx, shown.row.Account, verifiedAt)
@@ -173,9 +180,9 @@ func (c *Client) BlockContact(ctx context.Context, name account.Name, blocked bo
 		}
 		switch {
 		case blocked:
-			row.State = localdb.Blocked
+			row = decided(row, localdb.Blocked, clock.Now())
 		case row.State == localdb.Blocked:
-			row.State = localdb.Friend
+			row = decided(row, localdb.Friend, clock.Now())
 		}
 		return errors.Join(tx.PutContact(row), c.tellContact(tx, row.Account))
 	}))

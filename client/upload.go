@@ -57,8 +57,12 @@ func (c *Client) Upload(ctx context.Context, to account.Name, paths []string, pr
 	if to == c.profile.Name {
 		return nil, ErrOwnName
 	}
-	if _, err := c.findByName(ctx, to); err != nil {
+	p, err := c.findByName(ctx, to)
+	if err != nil {
 		return nil, err
+	}
+	if p.row.State == localdb.Blocked {
+		return nil, ErrBlocked
 	}
 	var files []content.File
 	for _, path := range paths {

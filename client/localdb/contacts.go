@@ -19,6 +19,7 @@ type Contact struct {
 	Name        account.Name
 	Statements  [][]byte // the roster as last verified, oldest first
 	State       ContactState
+	StoodAt     uint64        // when the user last decided State, on whatever device, ms; zero: never
 	PinnedSuite account.Suite // the strongest suite seen; zero: none yet
 	FirstSeen   uint64        // ms
 	VerifiedAt  uint64        // when the user compared a code, ms; zero: never
@@ -30,11 +31,11 @@ type Contact struct {
 
 // PutContact stores c, replacing the row of the same account.
 func (tx *Tx) PutContact(c Contact) error {
-	_, err := tx.exec("INSERT INTO contacts (account, name, statements, state, suite, first_seen, verified, changed)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET"+
+	_, err := tx.exec("INSERT INTO contacts (account, name, statements, state, suite, first_seen, verified, changed, stood)"+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET"+
 		" name = excluded.name, statements = excluded.statements, state = excluded.state, suite = excluded.suite,"+
-		" first_seen = excluded.first_seen, verified = excluded.verified, changed = excluded.changed",
-		c.Account[:], string(c.Name), packList(c.Statements), c.State, c.PinnedSuite, c.FirstSeen, c.VerifiedAt, c.ChangedTo[:])
+		" first_seen = excluded.first_seen, verified = excluded.verified, changed = excluded.changed, stood = excluded.stood",
+		c.Account[:], string(c.Name), packList(c.Statements), c.State, c.PinnedSuite, c.FirstSeen, c.VerifiedAt, c.ChangedTo[:], c.StoodAt)
 	return err
 }
 
@@ -84,13 +85,14 @@ func (tx *Tx) PeerDevices(owner account.ID) ([]PeerDevice, error) {
 
 // ForgetDevice erases everything kept about a device that its account has
 // removed: sessions, skipped keys, waiting messages, limits and bundle record.
-// Envelopes for it go as well, and what was to be sealed for it.
+// Envelopes for it go as well, what was to be sealed for it, and the key of the
+// history that it was to get.
 func (tx *Tx) ForgetDevice(id account.DeviceID) error {
 	for _, statement := range []string{
 		"DELETE FROM sessions WHERE device = ?", "DELETE FROM waiting WHERE device = ?",
 		"DELETE FROM repairs WHERE device = ?", "DELETE FROM devices WHERE device = ?",
 		"DELETE FROM receipts WHERE device = ?", "DELETE FROM outgoing WHERE device = ?",
-		"DELETE FROM owed WHERE device = ?",
+		"DELETE FROM owed WHERE device = ?", "DELETE FROM exports WHERE device = ?",
 	} {
 		if _, err := tx.exec(statement, id[:]); err != nil {
 			return err
@@ -106,13 +108,13 @@ func (tx *Tx) ForgetContact(id account.ID) error {
 }
 
 const (
-	selectContacts = "SELECT account, name, statements, state, suite, first_seen, verified, changed FROM contacts"
+	selectContacts = "SELECT account, name, statements, state, suite, first_seen, verified, changed, stood FROM contacts"
 	selectDevices  = "SELECT device, account, newest_bundle, bundle FROM devices"
 )
 
 func scanContact(row scanner) (c Contact, err error) {
 	var statements []byte
-	if err := row.Scan(fixed(c.Account[:]), &c.Name, &statements, &c.State, &c.PinnedSuite, &c.FirstSeen, &c.VerifiedAt, fixed(c.ChangedTo[:])); err != nil {
+	if err := row.Scan(fixed(c.Account[:]), &c.Name, &statements, &c.State, &c.PinnedSuite, &c.FirstSeen, &c.VerifiedAt, fixed(c.ChangedTo[:]), &c.StoodAt); err != nil {
 		return Contact{}, err
 	}
 	c.Statements, err = unpackList(statements)

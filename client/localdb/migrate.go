@@ -16,6 +16,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addOwnDevices,
 	(*Tx).addTransfers,
 	(*Tx).addRenewals,
+	(*Tx).addStanding,
 }
 
 // schemaVersion is what this program writes.

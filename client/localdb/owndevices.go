@@ -132,7 +132,7 @@ func (tx *Tx) Removed() (bool, error) {
 // everything that it could send or open messages with. What it has received
 // stays.
 func (tx *Tx) MarkRemoved() error {
-	for _, table := range []string{"sessions", "waiting", "prekeys", "outgoing", "queued", "owed", "arrived", "receipts"} {
+	for _, table := range []string{"sessions", "waiting", "prekeys", "outgoing", "queued", "owed", "arrived", "receipts", "exports", "imports"} {
 		if _, err := tx.exec("DELETE FROM " + table); err != nil {
 			return err
 		}
@@ -158,6 +158,34 @@ func (tx *Tx) Worn() (bool, error) {
 
 // ClearWorn goes into the transaction that stores a new prekey.
 func (tx *Tx) ClearWorn() error { return tx.putMeta(metaWorn, []byte{0}) }
+
+// addStanding is the step by which own devices agree on how somebody stands.
+func (tx *Tx) addStanding() error {
+	return tx.run("ALTER TABLE contacts ADD COLUMN stood INTEGER NOT NULL DEFAULT 0")
+}
+
+func metaReviewed(id account.ID) string { return "reviewed " + id.String() }
+
+// PutReviewed notes when the user decided between two chains of an account: what
+// was verified before says nothing of the one that was taken.
+func (tx *Tx) PutReviewed(id account.ID, at uint64) error {
+	return tx.putMeta(metaReviewed(id), binary.BigEndian.AppendUint64(nil, at))
+}
+
+// Reviewed is when PutReviewed was last called, ms; zero: never.
+func (tx *Tx) Reviewed(id account.ID) (uint64, error) {
+	value, err := tx.meta(metaReviewed(id))
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err == nil && len(value) != 8 {
+		err = corrupt("a review")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
 
 func metaFork(id account.ID) string { return "fork " + id.String() }
 
