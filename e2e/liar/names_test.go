@@ -35,8 +35,9 @@ func TestA24V191VersionJump(t *testing.T) {
 	o := newOperator(t, nil)
 	alice, victim := o.join("alice"), o.puppet("victim")
 	alice.must("send", "@victim", "hello")
-	ghost, key := newDevice(t)
-	publish(t, o.log, kt.RecordOf("victim", victim.adds(ghost, key)))
+	other := victim.record()
+	other.Head[0] ^= 1
+	publish(t, o.log, other)
 	publish(t, o.log, victim.record()) // and back, as if nothing had been
 	alice.front.tampers("victim", func(a *kt.Answer) { a.Present.Later = nil })
 	alice.refuses("V-191", "send", "@victim", "a version is missing")

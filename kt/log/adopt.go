@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/kt"
@@ -91,9 +92,10 @@ func (l *Log) Forget(ctx context.Context, name account.Name, id account.ID) erro
 // History returns logged versions of a name with what opens them, from one
 // version on, at most max. Of a deleted account only the last is told.
 func (l *Log) History(ctx context.Context, name account.Name, from uint32, most int) (list []Version, err error) {
-	s := l.served.Load()
-	if s == nil {
-		return nil, ErrStarting
+	// Another node may have proved a version that this one has not seen.
+	s, err := l.reach(ctx, math.MaxUint64)
+	if err != nil {
+		return nil, err
 	}
 	label, _, err := readLabel(ctx, l.o.Records, name)
 	if err != nil {
@@ -170,6 +172,8 @@ type Epoch struct {
 const (
 	maxEpochs  = 1000
 	maxUpdates = 8000
+	// pageOfEpochs are read at a time: 4 MiB if each is as large as can be.
+	pageOfEpochs = 16
 )
 
 // Epochs returns published epochs in order from one on, and the checkpoint that
@@ -183,7 +187,7 @@ func (l *Log) Epochs(ctx context.Context, from uint64) (list []Epoch, checkpoint
 		return nil, s.checkpoint, nil
 	}
 	updates := 0
-	err = eachEpoch(ctx, l.o.Records, from, func(e epochRecord) error {
+	err = eachEpochBy(ctx, l.o.Records, from, pageOfEpochs, func(e epochRecord) error {
 		if from+uint64(len(list)) == s.size || len(list) == maxEpochs || updates > maxUpdates {
 			return errEnough
 		}

@@ -143,7 +143,8 @@ func between(label labelRecord, after uint32, last *versionRecord) (list []kt.Co
 }
 
 // reach is the newest snapshot. When somebody knows more than this node has, it
-// looks once at what the others have published.
+// looks once at what the others have published. If it cannot look, that is an
+// error: an answer from a shorter log would be taken for a lie.
 func (l *Log) reach(ctx context.Context, size uint64) (*snapshot, error) {
 	s := l.served.Load()
 	if s == nil {
@@ -152,7 +153,7 @@ func (l *Log) reach(ctx context.Context, size uint64) (*snapshot, error) {
 	if size <= s.size || !l.o.Shared {
 		return s, nil
 	}
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	select {
 	case l.ask <- done:
 	case <-l.ended:
@@ -161,14 +162,15 @@ func (l *Log) reach(ctx context.Context, size uint64) (*snapshot, error) {
 		return nil, ctx.Err()
 	}
 	select {
-	case <-done:
+	case err := <-done:
+		return l.served.Load(), err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return l.served.Load(), nil
 }
 
-// holds reports whether a snapshot has the record as the newest of its name.
+// holds reports whether a snapshot has the record, or what came after it, as the
+// newest of its name.
 func (l *Log) holds(ctx context.Context, s *snapshot, r kt.Record) (bool, error) {
 	index, _ := l.vrf.prove(r.Name)
 	value, present := s.m.Get(index)
@@ -180,7 +182,7 @@ func (l *Log) holds(ctx context.Context, s *snapshot, r kt.Record) (bool, error)
 		return false, err
 	}
 	last := label.ending(value)
-	return last != nil && last.record == r, nil
+	return last != nil && last.covers(r), nil
 }
 
 // Published is the record that a published log has of a name; nil: none.

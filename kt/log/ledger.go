@@ -132,12 +132,17 @@ const scanPage = 512
 
 // eachEpoch visits the stored epochs from one on, in order and without a gap.
 func eachEpoch(ctx context.Context, records Records, from uint64, visit func(epochRecord) error) error {
+	return eachEpochBy(ctx, records, from, scanPage, visit)
+}
+
+// eachEpochBy is eachEpoch with so many epochs in memory at a time.
+func eachEpochBy(ctx context.Context, records Records, from uint64, most int, visit func(epochRecord) error) error {
 	after := ""
 	if from > 0 {
 		after = epochKey(from - 1)
 	}
 	for n := from; ; {
-		page, err := records.Scan(ctx, epochPrefix, after, scanPage)
+		page, err := records.Scan(ctx, epochPrefix, after, most)
 		if err != nil {
 			return err
 		}
@@ -151,7 +156,7 @@ func eachEpoch(ctx context.Context, records Records, from uint64, visit func(epo
 			}
 			after, n = row.Key, n+1
 		}
-		if len(page) < scanPage {
+		if len(page) < most {
 			return nil
 		}
 	}

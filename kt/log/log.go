@@ -74,14 +74,17 @@ type Log struct {
 	// Of the goroutine of run alone:
 	ledger  *ledger
 	behind  []state   // after epochs that are not published yet, oldest first
+	torn    bool      // the tiles lack something of the ledger
+	spoiled error     // they hold what the ledger does not
+	seen    string    // the last checkpoint of U that was looked at
 	offered string    // the last checkpoint of Tessera that was looked at
 	asked   time.Time // when the published head was last read
 	lastRun time.Time
 
 	end    context.CancelFunc
 	ended  chan struct{}
-	opened chan struct{}      // closed when proofs are given
-	ask    chan chan struct{} // to look for what other nodes have published
+	opened chan struct{}   // closed when proofs are given
+	ask    chan chan error // to look for what other nodes have published
 }
 
 // change is a record on its way into the log.
@@ -109,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	}
 	l := &Log{
 		o: o, keys: keys, vrf: newVRFCache(vrf), pacer: newPacer(o.Failed), waiting: map[account.Name]*change{}, wake: make(chan struct{}, 1),
-		ended: make(chan struct{}), opened: make(chan struct{}), ask: make(chan chan struct{}),
+		ended: make(chan struct{}), opened: make(chan struct{}), ask: make(chan chan error),
 	}
 	if err := l.begin(ctx, vrf); err != nil {
 		return nil, err

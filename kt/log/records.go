@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -125,6 +126,14 @@ const versionSize = 4 + 32 + 32 + 16 + 48 + 8 + 48
 
 func (v versionRecord) value() kt.Value { return kt.Chain(v.version, v.before, v.commitment) }
 
+// covers reports whether nothing is left to log of a record: it is this one, or
+// an earlier state of the same account, brought by a call that others overtook.
+// The log never goes back to that: who met the name then would be given devices
+// that were removed.
+func (v *versionRecord) covers(r kt.Record) bool {
+	return v.record == r || v.record.Account == r.Account && v.record.Seq > r.Seq
+}
+
 type labelRecord []versionRecord
 
 func (l labelRecord) marshal() []byte {
@@ -172,19 +181,27 @@ func (l labelRecord) ending(value kt.Value) *versionRecord {
 // since are the versions from one on that lead to a value, oldest first. false:
 // they are not all there.
 func (l labelRecord) since(version uint32, value kt.Value) (list []versionRecord, ok bool) {
-	for at := l.ending(value); at != nil; at = l.ending(at.before) {
-		list = append([]versionRecord{*at}, list...)
-		if at.version <= version {
-			return list, true
-		}
+	ends := l.byValue()
+	for at := ends[value]; at != nil && !ok; at = ends[at.before] {
+		list, ok = append(list, *at), at.version <= version
 	}
-	return list, false
+	slices.Reverse(list)
+	return list, ok
+}
+
+// byValue finds versions by the value that their chain ends in.
+func (l labelRecord) byValue() map[kt.Value]*versionRecord {
+	ends := make(map[kt.Value]*versionRecord, len(l))
+	for i := range l {
+		ends[l[i].value()] = &l[i]
+	}
+	return ends
 }
 
 // without drops attempts that another version has overtaken.
 func (l labelRecord) without(last *versionRecord) (kept labelRecord) {
-	good := map[kt.Value]bool{}
-	for at := last; at != nil; at = l.ending(at.before) {
+	good, ends := map[kt.Value]bool{}, l.byValue()
+	for at := last; at != nil; at = ends[at.before] {
 		good[at.value()] = true
 	}
 	for _, v := range l {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -99,6 +98,9 @@ func (l *Log) read(ctx context.Context) error {
 
 // turn waits for something to do, and does it.
 func (l *Log) turn(ctx context.Context) error {
+	if err := l.mend(ctx); err != nil {
+		return err
+	}
 	poll := time.NewTimer(pollEvery)
 	defer poll.Stop()
 	select {
@@ -125,15 +127,19 @@ func (l *Log) look(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.sameUpdates(ctx); err != nil {
+		return err
+	}
 	return l.adopt(ctx)
 }
 
 // lookFor is look for somebody who knows more than this node: it asks the store
 // however short the last time is ago.
-func (l *Log) lookFor(ctx context.Context, answer chan struct{}) error {
-	defer close(answer)
+func (l *Log) lookFor(ctx context.Context, answer chan<- error) error {
 	l.asked = time.Time{}
-	return l.look(ctx)
+	err := l.look(ctx)
+	answer <- err
+	return err
 }
 
 // follow takes over epochs of other nodes.
@@ -141,7 +147,7 @@ func (l *Log) follow(ctx context.Context) error {
 	g := l.ledger
 	return g.follow(ctx, l.o.Records, func(e epochRecord) error {
 		l.behind = append(l.behind, g.state())
-		return l.tiles.follow(ctx, e, g.size, g.updates.End())
+		return l.tile(ctx, g, e)
 	})
 }
 
@@ -250,7 +256,7 @@ func following(label labelRecord, m *kt.Map, index kt.Index, r kt.Record) (next,
 		if last = label.ending(value); last == nil {
 			return nil, nil, ErrRecord
 		}
-		if last.record == r {
+		if last.covers(r) {
 			return nil, last, nil
 		}
 		v.version, v.before = last.version+1, value
@@ -318,135 +324,29 @@ func (l *Log) take(ctx context.Context, g *ledger, e epochRecord) error {
 		return err
 	}
 	l.behind = append(l.behind, g.state())
-	return l.tiles.follow(ctx, e, g.size, g.updates.End())
+	return l.tile(ctx, g, e)
 }
 
-// publish waits until a checkpoint over everything logged is published.
-func (l *Log) publish(ctx context.Context) error {
-	want := l.behind[len(l.behind)-1].size
-	complain := time.Now().Add(witnessPatience)
-	for {
-		if err := l.adopt(ctx); err != nil {
-			return err
-		}
-		if s := l.served.Load(); s != nil && s.size >= want {
-			return nil
-		}
-		if time.Now().After(complain) {
-			complain = complain.Add(time.Minute)
-			l.o.Logger.Warn("the transparency log waits for signatures of its witnesses; nothing new is published until the policy is met")
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case answer := <-l.ask:
-			if err := l.lookFor(ctx, answer); err != nil {
-				return err
-			}
-		case <-time.After(lookEvery):
-		}
+// tile lets the tiles follow an epoch that the ledger has taken. If they cannot,
+// the next turn begins with what they lack.
+func (l *Log) tile(ctx context.Context, g *ledger, e epochRecord) error {
+	err := l.tiles.follow(ctx, e, g.size, g.updates.End())
+	l.torn = l.torn || err != nil
+	if errors.Is(err, ErrAhead) {
+		l.spoiled = err
 	}
+	return err
 }
 
-// witnessPatience is how long a checkpoint may take before the operator is told.
-const witnessPatience = 3 * time.Second
-
-// adopt serves the newest checkpoint that this node or another has published.
-// One of this node is stored first, so that the others know it before a client.
-func (l *Log) adopt(ctx context.Context) error {
-	signed, err := l.tiles.roots.signed(ctx)
-	news := err == nil && string(signed) != l.offered
-	if news {
-		if err := l.offer(ctx, signed); err != nil {
-			return err
-		}
-		l.offered = string(signed)
+// mend brings tiles that could not follow up to the ledger. Tiles in which an
+// entry stands at another place are beyond that.
+func (l *Log) mend(ctx context.Context) error {
+	if !l.torn || l.spoiled != nil {
+		return l.spoiled
 	}
-	if !news && (!l.o.Shared || time.Since(l.asked) < pollEvery) {
-		return nil
-	}
-	l.asked = time.Now()
-	h, err := readHead(ctx, l.o.Records)
-	if err != nil || h.size == 0 {
+	if err := l.tiles.catchUp(ctx, l.o.Records, l.ledger); err != nil {
 		return err
 	}
-	if l.o.Shared && h.size > l.behind[len(l.behind)-1].size {
-		if err := l.follow(ctx); err != nil {
-			return err
-		}
-	}
-	return l.serve(ctx, h)
-}
-
-// readHead reads what was published last; size 0: nothing.
-func readHead(ctx context.Context, records Records) (headRecord, error) {
-	value, _, err := records.Get(ctx, headKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return headRecord{}, nil
-	}
-	if err != nil {
-		return headRecord{}, err
-	}
-	return parseHead(value)
-}
-
-// offer stores a checkpoint that Tessera has published in the folder, if it
-// meets the policy and is newer than the stored one. What was signed without
-// witnesses, while the folder was made, does not.
-func (l *Log) offer(ctx context.Context, signed []byte) error {
-	c, err := l.policy.Checkpoint(signed)
-	if err != nil || c.Size < 2 {
-		return nil
-	}
-	for {
-		value, version, err := l.o.Records.Get(ctx, headKey)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if err == nil {
-			h, err := parseHead(value)
-			if err != nil || !l.newer(c, h) {
-				return err
-			}
-		}
-		h := headRecord{c.Size, uint64(l.o.Now().UnixMilli()), signed}
-		if _, err = l.o.Records.CAS(ctx, headKey, version, h.marshal()); !errors.Is(err, store.ErrVersion) {
-			return err
-		}
-	}
-}
-
-// newer reports whether a checkpoint is to replace a published one: it is of a
-// greater size, or was signed later.
-func (l *Log) newer(c *kt.Checkpoint, than headRecord) bool {
-	if c.Size != than.size {
-		return c.Size > than.size
-	}
-	present, err := l.policy.Checkpoint(than.checkpoint)
-	return err != nil || c.Newest.After(present.Newest)
-}
-
-// serve takes a published head into use.
-func (l *Log) serve(ctx context.Context, h headRecord) error {
-	if s := l.served.Load(); s != nil && (h.size < s.size || string(s.checkpoint) == string(h.checkpoint)) {
-		return nil
-	}
-	for i, st := range l.behind {
-		if st.size != h.size {
-			continue
-		}
-		s, err := l.snapshot(ctx, st, h)
-		if err != nil {
-			return err
-		}
-		if l.served.Swap(s) == nil {
-			close(l.opened)
-		}
-		l.behind = l.behind[i:]
-		return nil
-	}
-	if newest := l.behind[len(l.behind)-1].size; h.size > newest && !l.o.Shared {
-		return fmt.Errorf("%w: the published checkpoint goes beyond the log", ErrRecord)
-	}
+	l.torn = false
 	return nil
 }

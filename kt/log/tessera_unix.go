@@ -5,6 +5,7 @@ package log
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -88,7 +89,7 @@ func newTree(_ context.Context, folder string, options *tessera.AppendOptions, c
 	}
 	return &tree{
 		folder: folder, size: reader.IntegratedSize, signed: reader.ReadCheckpoint, tile: reader.ReadTile,
-		add: func(ctx context.Context, entries [][]byte) (uint64, error) { return addTo(ctx, appender, entries) },
+		add: func(ctx context.Context, at uint64, entries [][]byte) error { return addTo(ctx, appender, at, entries) },
 		// What is integrated is on disk; what is not published in time will be after
 		// the next start.
 		close: func(ctx context.Context) error {
@@ -100,23 +101,25 @@ func newTree(_ context.Context, folder string, options *tessera.AppendOptions, c
 }
 
 // addTo appends entries from one goroutine, which keeps their order, and waits
-// until they are integrated.
-func addTo(ctx context.Context, a *tessera.Appender, entries [][]byte) (first uint64, err error) {
+// until each is integrated or has failed: nothing is on its way when it returns.
+func addTo(ctx context.Context, a *tessera.Appender, at uint64, entries [][]byte) error {
 	futures := make([]tessera.IndexFuture, len(entries))
 	for i, e := range entries {
 		futures[i] = a.Add(ctx, tessera.NewEntry(e))
 	}
+	var failed error
 	for i, f := range futures {
-		at, err := f()
-		if err != nil {
-			return 0, err
-		}
-		if i == 0 {
-			first = at.Index
-		}
-		if at.Index != first+uint64(i) {
-			return 0, ErrAhead
+		place, err := f()
+		switch {
+		case err != nil:
+			failed = errors.Join(failed, err)
+		case place.Index != at+uint64(i):
+			// Something else stands there, or what should stand before it has failed.
+			return ErrAhead
 		}
 	}
-	return first, nil
+	if failed != nil {
+		return fmt.Errorf("%w: %w", ErrTiles, failed)
+	}
+	return nil
 }

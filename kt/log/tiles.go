@@ -20,7 +20,7 @@ const (
 // tree is one log in the form of tiles, kept by Tessera.
 type tree struct {
 	folder string
-	add    func(ctx context.Context, entries [][]byte) (first uint64, err error) // waits until they are in the tree
+	add    func(ctx context.Context, at uint64, entries [][]byte) error // waits until they are in the tree, from at on
 	size   func(ctx context.Context) (uint64, error)
 	signed func(ctx context.Context) ([]byte, error) // the newest published checkpoint
 	tile   client.TileFetcherFunc
@@ -34,6 +34,9 @@ var ErrAhead = errors.New("log: the folder of the transparency log goes beyond t
 // so nothing of the log is lost.
 var ErrTiles = errors.New("log: the tiles of the transparency log cannot be read or written")
 
+// errOtherTiles: what was signed is not what the store holds.
+var errOtherTiles = fmt.Errorf("%w: they are not those of the log in the store; nothing of them was published. Move the folder kt away: a start makes it anew from the store", ErrTiles)
+
 // addBatch bounds how many entries are given to Tessera at a time.
 const addBatch = 4096
 
@@ -41,12 +44,8 @@ const addBatch = 4096
 func (t *tree) addAll(ctx context.Context, at uint64, entries [][]byte) error {
 	for len(entries) > 0 {
 		n := min(len(entries), addBatch)
-		first, err := t.add(ctx, entries[:n])
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrTiles, err)
-		}
-		if first != at {
-			return fmt.Errorf("%w: its end is not where it was", ErrAhead)
+		if err := t.add(ctx, at, entries[:n]); err != nil {
+			return err
 		}
 		entries, at = entries[n:], at+uint64(n)
 	}
