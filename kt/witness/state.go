@@ -82,14 +82,20 @@ func parseState(raw []byte) (s state, err error) {
 
 // load reads the file, or makes it.
 func load(file, name string) (state, error) {
-	raw, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		s, err := newState(name)
-		if err != nil {
-			return s, err
-		}
-		return s, s.save(file)
+	s, err := read(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return s, err
 	}
+	if s, err = newState(name); err != nil {
+		return s, err
+	}
+	return s, s.save(file)
+}
+
+// read reads the file and makes none: a witness at work that lost it must not
+// begin anew, for it would sign again what it has forgotten.
+func read(file string) (state, error) {
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return state{}, fmt.Errorf("%w: %w", ErrState, err)
 	}

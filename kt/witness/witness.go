@@ -227,7 +227,7 @@ func (w *Witness) cosign(origin string, checkpoint []byte, cp *flog.Checkpoint) 
 	if err := w.state.save(w.file); err != nil {
 		// Whether the file is replaced is not known. What is in memory stays at the
 		// greater size only if it is: the next request reads the file again.
-		if s, bad := load(w.file, ""); bad == nil {
+		if s, bad := read(w.file); bad == nil {
 			w.state = s
 		} else if w.state.Logs[origin] = before; !had {
 			delete(w.state.Logs, origin)
