@@ -50,7 +50,7 @@ func (c *Client) lied(ctx context.Context, l *ledger, refused error, e *kt.Evide
 	}
 	failed := &LogError{Err: refused}
 	if _, err := e.Verify(); err != nil {
-		return failed // nothing that others could see again, such as a stale clock
+		return failed // nothing that others could see again, such as the time of this clock
 	}
 	fresh, err := c.keepEvidence(e, failed)
 	switch {

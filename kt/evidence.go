@@ -86,14 +86,21 @@ func (e *Evidence) verifyAnswer() (Finding, error) {
 	if !errors.As(err, &refused) || refused.Check != e.Check {
 		return Finding{}, reject.New("V-192", ErrEvidence, "the answer is not refused by the rule that the file names")
 	}
-	return Finding{false, "The server gave this answer, and it is refused: " + refused.Error()}, nil
+	switch {
+	case errors.Is(refused, ErrStale):
+		return Finding{}, reject.New("V-192", ErrEvidence, "only a clock says that the answer is old, and the clock may be wrong")
+	case errors.Is(refused, ErrSignature):
+		return Finding{}, reject.New("V-192", ErrEvidence, "nothing in the answer is signed by the log, so anybody could have made it")
+	}
+	return Finding{false, "As this file's maker says, the server gave this answer. It is refused: " + refused.Error() + ". Of what is in the file the log has signed the checkpoint alone."}, nil
 }
 
 func (e *Evidence) verifyRecord() (Finding, error) {
 	if _, err := e.Policy.Verify(e.Answer, e.Name, e.Record, e.Known, time.UnixMilli(int64(e.At))); err != nil || e.Record == nil {
 		return Finding{}, reject.New("V-192", ErrEvidence, "the log does not prove this record")
 	}
-	return Finding{true, "The log holds a record of the name which, as this file's maker says, its owner did not make."}, nil
+	// Anybody who may look a name up can make such a file of an honest answer.
+	return Finding{false, "The log holds this record of the name. That its owner did not make it is what this file's maker says: ask the owner."}, nil
 }
 
 // AsFork turns an answer that does not continue the log into evidence by notes

@@ -51,7 +51,7 @@ func TestEvidenceIsSeenAgain(t *testing.T) {
 		"fork":   {forked(), true},
 		"longer": {longerFork(), false},
 		"answer": {denied(KindAnswer, record("alice", 7)), false},
-		"record": {denied(KindRecord, record("alice", 2)), true},
+		"record": {denied(KindRecord, record("alice", 2)), false}, // anybody can deny anything
 	} {
 		e, err := ParseEvidence(try.evidence.Marshal())
 		if err != nil {
@@ -77,9 +77,17 @@ func TestV192NoEvidence(t *testing.T) {
 	otherRule.Check = "V-186"
 	unlogged := denied(KindRecord, record("alice", 7))
 	unknown := denied("rumour", record("alice", 2))
+	stale := denied(KindAnswer, record("alice", 2)) // an honest answer, and a clock that jumped
+	stale.At, stale.Check = stale.At+2*uint64(MaxAge.Milliseconds()), "V-184"
+	early := denied(KindAnswer, record("alice", 2))
+	early.At, early.Check = early.At-2*uint64(MaxAge.Milliseconds()), "V-184"
+	damaged := denied(KindAnswer, record("alice", 2)) // by whoever passed it on
+	damaged.Answer.Checkpoint[len(testOrigin)+3] ^= 1
+	damaged.Check = "V-182"
 	for name, e := range map[string]*Evidence{
 		"same": same, "continued": continued, "unsigned": unsigned, "honest": honest,
 		"other rule": otherRule, "unlogged": unlogged, "unknown": unknown,
+		"stale": stale, "early": early, "damaged": damaged,
 	} {
 		_, err := e.Verify()
 		t.Run(name, func(t *testing.T) { refusedBy(t, "V-192", err) })
