@@ -128,21 +128,47 @@ func (c *Client) ownRecord(ctx context.Context, l *ledger, served transport.Reco
 			return strange("the own roster was replaced")
 		}
 	}
-	from := uint32(0)
-	if known != nil {
-		from = known.Version + 1
-	}
-	if from > p.name.Version {
+	if known != nil && known.Version == p.name.Version {
 		return nil
 	}
-	versions, err := c.server.LogHistory(ctx, from)
+	if uint64(p.name.Version) >= uint64(len(served.Statements)) {
+		return strange("the log has more versions of the own name than its roster had states")
+	}
+	versions, err := c.ownHistory(ctx, p.name.Version)
 	if err != nil {
 		return err
 	}
-	if !explained(versions, roster, c.profile.Name, known, p.name) {
-		return strange("the versions of the own name are not those of its roster")
+	records, shown := logged(versions, c.profile.Name, p.name)
+	if !shown {
+		return withheld()
+	}
+	if !statesOf(roster, records) {
+		return strange("the versions of the own name are not those of its roster, in its order")
 	}
 	return nil
+}
+
+// withheld refuses a server that does not show what its log holds of the own
+// name. That is no evidence: nothing wrong was seen, and a node may lag.
+func withheld() error {
+	return &LogError{Err: reject.New("V-194", ErrTransparency, "the server does not show every version of the own name as the log has it")}
+}
+
+// ownHistory fetches the versions of the own name up to one that was proved. A
+// later one may be among what the server has by now, and is left for the next
+// look.
+func (c *Client) ownHistory(ctx context.Context, last uint32) (versions []transport.LogVersion, err error) {
+	for len(versions) <= int(last) {
+		page, err := c.server.LogHistory(ctx, uint32(len(versions)))
+		if err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			return nil, withheld()
+		}
+		versions = append(versions, page...)
+	}
+	return versions[:last+1], nil
 }
 
 // ownStatements are those of the own roster as this device has it.
@@ -155,24 +181,32 @@ func (c *Client) ownStatements(ctx context.Context) (own [][]byte, err error) {
 	return own, err
 }
 
-// explained reports whether versions lead from what is known to what was proved,
-// each being a state that the roster had.
-func explained(versions []transport.LogVersion, roster *account.Roster, name account.Name, known *kt.Label, now *localdb.LogName) bool {
-	value, next := kt.Value{}, uint32(0)
-	if known != nil {
-		value, next = known.Value, known.Version+1
-	}
-	heads := rosterHeads(roster)
-	for _, v := range versions {
+// logged are the records of versions from the first on. false: they do not lead to
+// what was proved, so they are not what the log has.
+func logged(versions []transport.LogVersion, name account.Name, now *localdb.LogName) (records []kt.Record, ok bool) {
+	value := kt.Value{}
+	for i, v := range versions {
 		record, err := kt.ParseRecord(v.Record)
-		if err != nil || len(v.Opening) != len(kt.Opening{}) || v.Version != next || next > now.Version ||
-			record.Name != name || record.Account != roster.ID() || record.Seq >= uint64(len(heads)) || record.Head != heads[record.Seq] {
-			return false
+		if err != nil || record.Name != name || len(v.Opening) != len(kt.Opening{}) || uint64(v.Version) != uint64(i) {
+			return nil, false
 		}
 		value = kt.Chain(v.Version, value, kt.Commit(kt.Opening(v.Opening), v.Version, record))
-		next++
+		records = append(records, record)
 	}
-	return next == now.Version+1 && value == now.Value
+	return records, uint64(len(records)) == uint64(now.Version)+1 && value == now.Value
+}
+
+// statesOf reports whether each record is a state that the roster had, and later
+// than the one before it: a list that comes back has devices on it that were
+// removed.
+func statesOf(roster *account.Roster, records []kt.Record) bool {
+	heads := rosterHeads(roster)
+	for i, r := range records {
+		if r.Account != roster.ID() || r.Seq >= uint64(len(heads)) || r.Head != heads[r.Seq] || i > 0 && r.Seq <= records[i-1].Seq {
+			return false
+		}
+	}
+	return true
 }
 
 // rosterHeads are the hashes of a roster's statements, in order.
