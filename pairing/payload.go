@@ -14,8 +14,8 @@ const (
 	// MaxLabel is the length of the longest device name, in bytes: what a
 	// roster can hold of it once it is sealed.
 	MaxLabel = 128
-	// maxExtra bounds what rides along for other parts of a profile, in bytes.
-	maxExtra = 8 << 10
+	// MaxExtra bounds what rides along for other parts of a profile, in bytes.
+	MaxExtra = 8 << 10
 
 	pinSize = 32
 )
@@ -36,7 +36,7 @@ type Invitation struct {
 	Prev    [48]byte // hash of the statement before it
 	At      uint64   // time of that statement, Unix ms
 	Pin     []byte   // SHA-256 of the server's certificate, or nil
-	Extra   []byte   // of the old device's profile, opaque here; at most 8 KiB
+	Extra   []byte   // of the old device's profile, opaque here; at most MaxExtra bytes
 }
 
 // Marshal gives the one encoding.
@@ -62,7 +62,7 @@ func ParseInvitation(b []byte) (*Invitation, error) {
 	r.Copy(i.Prev[:])
 	i.At = r.U64()
 	i.Pin = present(r.V16(pinSize))
-	i.Extra = present(r.V16(maxExtra))
+	i.Extra = present(r.V16(MaxExtra))
 	if !r.Done() || kind != kindInvitation || err != nil || i.Seq == 0 || len(i.Pin) != 0 && len(i.Pin) != pinSize {
 		return nil, reject.New("V-235", ErrPayload, "not an invitation")
 	}
