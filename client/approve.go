@@ -66,6 +66,10 @@ func (a *approval) invite(ctx context.Context, code pairing.Code) (err error) {
 	if a.roster, err = a.client.ownRoster(ctx); err != nil {
 		return err
 	}
+	pins, err := a.client.logPins(ctx)
+	if err != nil {
+		return err
+	}
 	hello, err := a.meeting.await(ctx, 0)
 	if err != nil {
 		return err
@@ -73,7 +77,7 @@ func (a *approval) invite(ctx context.Context, code pairing.Code) (err error) {
 	now := clock.Now()
 	a.invitation = &pairing.Invitation{
 		Account: a.roster.ID(), Name: a.client.profile.Name,
-		Seq: a.roster.Seq() + 1, Prev: a.roster.Head(), At: millis(now), Pin: a.client.profile.Pin,
+		Seq: a.roster.Seq() + 1, Prev: a.roster.Head(), At: millis(now), Pin: a.client.profile.Pin, Extra: pins,
 	}
 	session, reply, err := pairing.Join(code, hello, a.invitation, now, a.client.entropy)
 	if err != nil {

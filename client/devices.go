@@ -54,12 +54,42 @@ func (c *Client) Devices(ctx context.Context) ([]Device, error) {
 	return all, err
 }
 
+// MaxDeviceName is the longest name of a device, in bytes of UTF-8.
+const MaxDeviceName = 64
+
+// checkDeviceName refuses what no device can be called. Empty is no name.
+func checkDeviceName(name string) error {
+	if name != "" && strings.TrimSpace(name) == "" || len(name) > MaxDeviceName || !utf8.ValidString(name) {
+		return ErrDeviceName
+	}
+	return nil
+}
+
+// putDeviceName names the device of a profile, if there is a name.
+func putDeviceName(tx *localdb.Tx, row localdb.Profile, name string) error {
+	if name = strings.TrimSpace(name); name == "" {
+		return nil
+	}
+	return tx.PutDeviceName(localdb.DeviceName{Device: row.Device, Name: name, At: millis(clock.Now())})
+}
+
+// tellDeviceName passes the name of this device on to the others, if it has one.
+func (c *Client) tellDeviceName(tx *localdb.Tx) error {
+	names, err := tx.DeviceNames()
+	for _, n := range names {
+		if n.Device == c.profile.Device {
+			return c.tell(tx, newsName{n})
+		}
+	}
+	return err
+}
+
 // RenameDevice changes what the user calls one of the own devices, on all of
 // them. The name never leaves them: it is no part of the roster, so neither the
 // server nor a contact sees it or that it changed. Errors: ErrNoDevice,
 // ErrDeviceName.
 func (c *Client) RenameDevice(ctx context.Context, id account.DeviceID, name string) error {
-	if name = strings.TrimSpace(name); name == "" || len(name) > maxDeviceName || !utf8.ValidString(name) {
+	if name = strings.TrimSpace(name); name == "" || checkDeviceName(name) != nil {
 		return ErrDeviceName
 	}
 	err := c.update(ctx, func(tx *localdb.Tx) error {

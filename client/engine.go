@@ -30,6 +30,10 @@ type Config struct {
 	// Log gets what the engine does, without names, texts or ids at info level.
 	// Nil discards it.
 	Log *slog.Logger
+	// DeviceName is what the user calls the device of a profile that Register,
+	// RegisterInvited or Recover makes, 1 to MaxDeviceName bytes; empty: nothing
+	// for now. Link is told it by itself.
+	DeviceName string
 	// Policy is the healing contract; zero fields mean the default.
 	Policy pq3.Policy
 	// KDF is the passphrase cost of a new profile; zero means the default.
@@ -50,16 +54,14 @@ func (c Config) unlock() localdb.Unlock {
 // Client is one open profile. It is safe for concurrent use. Close it to let
 // another process have the profile.
 type Client struct {
+	inquirer
 	log     *slog.Logger
-	home    string
 	policy  pq3.Policy
-	db      *localdb.DB
 	profile localdb.Profile // name, server, keys: fixed once registered
 	me      *pq3.Identity
 	key     *account.SigningKey
 	roster  atomic.Pointer[account.Roster] // of this account, as last stored
 	entropy pq3.Entropy
-	server  *transport.Client
 
 	events    *events
 	line      *line
@@ -67,7 +69,6 @@ type Client struct {
 	duties    *duties
 	refusals  *refusals
 	baselines *baselines
-	watch     *watch
 	transmit  sync.Mutex // one flush of the outbox at a time
 }
 
@@ -110,9 +111,10 @@ func checkPolicy(p pq3.Policy) error {
 // attach builds a Client over an open database that holds a profile row.
 func attach(cfg Config, db *localdb.DB) (*Client, error) {
 	c := &Client{
-		log: cfg.logger(), home: cfg.Home, policy: cfg.Policy, db: db, entropy: pq3.SystemEntropy(),
+		inquirer: inquirer{home: cfg.Home, db: db, watch: newWatch()},
+		log:      cfg.logger(), policy: cfg.Policy, entropy: pq3.SystemEntropy(),
 		events: newEvents(), line: newLine(), rosters: newRosterCache(),
-		duties: newDuties(), refusals: newRefusals(), baselines: newBaselines(), watch: newWatch(),
+		duties: newDuties(), refusals: newRefusals(), baselines: newBaselines(),
 	}
 	if err := db.View(context.Background(), func(tx *localdb.Tx) (err error) {
 		c.profile, err = tx.Profile()
@@ -197,16 +199,6 @@ type Self struct {
 
 // Self returns it.
 func (c *Client) Self() Self { return Self{c.profile.Name, c.profile.Account, c.profile.Device} }
-
-// update runs one read-write transaction.
-func (c *Client) update(ctx context.Context, f func(*localdb.Tx) error) error {
-	return c.db.Update(ctx, f)
-}
-
-// view runs one read-only transaction.
-func (c *Client) view(ctx context.Context, f func(*localdb.Tx) error) error {
-	return c.db.View(ctx, f)
-}
 
 // millis is a time as rows and the wire have it: Unix milliseconds.
 func millis(t time.Time) uint64 { return uint64(max(0, t.UnixMilli())) }

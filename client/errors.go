@@ -56,6 +56,9 @@ var (
 	// ErrTransparency: what the server says is not what its log proves. It comes
 	// inside a *LogError.
 	ErrTransparency = errors.New("the server's log does not prove what the server says, so no key was used and nothing was sent")
+	// ErrOtherLog: the log is not the one that another device of this account
+	// knows. It comes inside a *LogError.
+	ErrOtherLog = errors.New("the server shows this device another log than the device that let it in")
 	// ErrNoLog: the server keeps no transparency log.
 	ErrNoLog = errors.New("the server keeps no transparency log; what it says about names is taken on trust at first contact")
 	// ErrSender: an envelope from a device that no verified account holds.

@@ -36,7 +36,7 @@ func (e *LogError) Unwrap() []error { return []error{ErrTransparency, e.Err} }
 
 // lied turns a refusal into evidence, an error, and, if the log contradicts
 // itself, an alarm that stays. Errors that are no refusal pass.
-func (c *Client) lied(ctx context.Context, l *ledger, refused error, e *kt.Evidence) error {
+func (q *inquirer) lied(ctx context.Context, l *ledger, refused error, e *kt.Evidence) error {
 	rule, ok := errors.AsType[*reject.Error](refused)
 	if !ok {
 		return refused
@@ -52,22 +52,25 @@ func (c *Client) lied(ctx context.Context, l *ledger, refused error, e *kt.Evide
 	if _, err := e.Verify(); err != nil {
 		return failed // nothing that others could see again, such as the time of this clock
 	}
-	fresh, err := c.keepEvidence(e, failed)
+	fresh, err := q.keepEvidence(e, failed)
 	switch {
 	case err != nil:
 		return errors.Join(failed, err)
 	case e.Kind == kt.KindFork:
-		return errors.Join(failed, c.alarm(ctx, failed))
+		return errors.Join(failed, q.alarm(ctx, failed))
 	case fresh:
-		return errors.Join(failed, c.update(ctx, func(tx *localdb.Tx) error { return notify(tx, alarmText(failed)) }))
+		return errors.Join(failed, q.update(ctx, func(tx *localdb.Tx) error { return notify(tx, alarmText(failed)) }))
 	}
 	return failed
 }
 
 // alarm makes the engine believe nothing more of this log.
-func (c *Client) alarm(ctx context.Context, failed *LogError) error {
-	return c.update(ctx, func(tx *localdb.Tx) error {
+func (q *inquirer) alarm(ctx context.Context, failed *LogError) error {
+	return q.update(ctx, func(tx *localdb.Tx) error {
 		row, err := tx.Log()
+		if errors.Is(err, localdb.ErrNotFound) { // a device that is not on its account yet keeps what it was told, and looks anew
+			return notify(tx, alarmText(failed))
+		}
 		if err != nil {
 			return err
 		}
@@ -89,8 +92,8 @@ func alarmText(failed *LogError) string {
 
 // keepEvidence writes a file that is there, whole, when this returns, and notes
 // its path. The same lie again finds the file of the first time.
-func (c *Client) keepEvidence(e *kt.Evidence, failed *LogError) (fresh bool, err error) {
-	folder := filepath.Join(c.home, EvidenceFolder)
+func (q *inquirer) keepEvidence(e *kt.Evidence, failed *LogError) (fresh bool, err error) {
+	folder := filepath.Join(q.home, EvidenceFolder)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return false, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/kt"
 	"github.com/posthorn/posthorn/pairing"
 	"github.com/posthorn/posthorn/pq3"
 )
@@ -32,10 +33,10 @@ type newcomer struct {
 // minutes. label is the device's name for its owner. A call that was cut off is
 // repeated with the same server; if the other device has finished meanwhile,
 // it succeeds without another code. Errors: ErrProfileExists, ErrCodeExpired,
-// ErrPairing, ErrDeclined, ErrOvertaken, ErrNotLinked, ErrOffline, and those of
-// opening a profile. A profile that the other device has not seen is removed.
+// ErrPairing, ErrDeclined, ErrOvertaken, ErrNotLinked, ErrTransparency,
+// ErrDeviceName, ErrOffline, and those of opening a profile. A profile that the other device has not seen is removed.
 func Link(ctx context.Context, cfg Config, serverURL, label string, show func(code string, ends time.Time) error) (*Client, error) {
-	if err := checkPolicy(cfg.Policy); err != nil {
+	if err := errors.Join(checkPolicy(cfg.Policy), checkDeviceName(label)); err != nil {
 		return nil, err
 	}
 	address, err := transport.ParseAddress(serverURL)
@@ -149,7 +150,7 @@ func (n *newcomer) join(ctx context.Context, show func(string, time.Time) error)
 		return paired
 	}
 	// The roster decides, not what was said or got lost.
-	if err := n.settle(ctx); err == nil || paired == nil {
+	if err := n.settle(ctx); err == nil || paired == nil || errors.Is(err, ErrTransparency) {
 		return err
 	}
 	return paired
@@ -202,6 +203,12 @@ func (n *newcomer) apply(ctx context.Context, to *pairing.Invitation) (*pairing.
 	if n.link.Applied && n.row.Account != to.Account {
 		return nil, fmt.Errorf("%w: it waits for another account already; use another folder", ErrProfileExists)
 	}
+	if len(to.Extra) > 0 {
+		if _, err := kt.ParsePins(to.Extra); err != nil {
+			return nil, pairingFailed(err)
+		}
+		n.link.Pins = to.Extra
+	}
 	n.row.Account, n.row.Name, n.row.Pin = to.Account, to.Name, to.Pin
 	device := n.device()
 	me, err := pq3.NewIdentity(account.Party{Account: to.Account, Device: device}, n.key)
@@ -226,8 +233,9 @@ func (n *newcomer) apply(ctx context.Context, to *pairing.Invitation) (*pairing.
 	}, n.save(ctx, prekey)
 }
 
-// settle asks the directory, as the device that this may be by now. It makes
-// the profile whole, or says ErrNotLinked.
+// settle asks the directory, as the device that this may be by now, and believes
+// it if its log continues the one that the old device knows. It makes the profile
+// whole, or says ErrNotLinked.
 func (n *newcomer) settle(ctx context.Context) error {
 	pin, err := pinOf(n.row)
 	if err != nil {
@@ -240,7 +248,8 @@ func (n *newcomer) settle(ctx context.Context) error {
 		return err
 	}
 	defer server.Close()
-	record, err := server.AccountByID(ctx, n.row.Account)
+	q := &inquirer{home: n.cfg.Home, db: n.db, server: server, watch: newWatch()}
+	record, proof, err := q.askedFirst(ctx, n.row.Name, n.link.Pins)
 	if errors.Is(err, transport.ErrUnauthenticated) || errors.Is(err, transport.ErrNotFound) {
 		return ErrNotLinked
 	}
@@ -255,13 +264,14 @@ func (n *newcomer) settle(ctx context.Context) error {
 	if verified.row.Account != n.row.Account || verified.row.Name != n.row.Name || !ok || !bytes.Equal(device.Marshal(), n.device().Marshal()) {
 		return ErrNotLinked
 	}
-	n.row.Statements, n.row.Registered = record.Statements, true
+	n.row.Statements, n.row.Registered, n.link.Pins = record.Statements, true, nil
 	return n.db.Update(ctx, func(tx *localdb.Tx) error {
 		prekey, err := tx.NewestPrekey(account.PQ3A)
 		if err != nil {
 			return err
 		}
-		return errors.Join(tx.MarkPublished(prekey.Hash), tx.PutProfile(n.row))
+		return errors.Join(tx.MarkPublished(prekey.Hash), tx.PutProfile(n.row), tx.PutImport(n.link), proof.store(tx),
+			putDeviceName(tx, n.row, n.link.Label))
 	})
 }
 

@@ -27,13 +27,19 @@ type linking struct {
 }
 
 // link pairs a new profile with old, and waits for both.
-func (w *world) link(cfg Config, old *Client, agree func(Newcomer) (bool, error)) (l linking) {
+func (w *world) link(cfg Config, old *Client, agree func(Newcomer) (bool, error)) linking {
+	w.t.Helper()
+	return w.linkAt(w.office.url, cfg, old, agree)
+}
+
+// linkAt is link for a new device that meets the server at an address.
+func (w *world) linkAt(url string, cfg Config, old *Client, agree func(Newcomer) (bool, error)) (l linking) {
 	w.t.Helper()
 	codes := make(chan string, 1)
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer close(codes)
-		l.made, l.linkErr = Link(w.ctx, cfg, w.office.url, "a laptop", func(code string, _ time.Time) error {
+		l.made, l.linkErr = Link(w.ctx, cfg, url, "a laptop", func(code string, _ time.Time) error {
 			codes <- code
 			return nil
 		})

@@ -70,9 +70,6 @@ type mark struct {
 // maxMarks is how many messages one piece of news names.
 const maxMarks = 256
 
-// maxDeviceName is the longest name of a device, in bytes of UTF-8.
-const maxDeviceName = 64
-
 func (newsSent) what() uint8      { return whatSent }
 func (newsShown) what() uint8     { return whatShown }
 func (newsContact) what() uint8   { return whatContact }
@@ -134,7 +131,7 @@ func parseNews(what uint8, b []byte) (news, error) {
 	case whatName:
 		d := newsName{}
 		r.Copy(d.Device[:])
-		d.Name, d.At = string(r.V16(maxDeviceName)), r.U64()
+		d.Name, d.At = string(r.V16(MaxDeviceName)), r.U64()
 		if !utf8.ValidString(d.Name) || d.At >= 1<<63 {
 			err = ErrNews
 		}

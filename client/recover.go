@@ -41,10 +41,11 @@ type Rescue struct {
 // Recover makes a new profile a device of an account by its recovery key. All
 // keys are stored before the server hears of them; after a crash or a lost
 // answer, the same call goes on. Errors: ErrNotRecoverable, ErrOtherAccount,
-// verification.ErrCode, ErrProfileExists, ErrDevicesChanged, ErrRosterFull, ErrOffline, and those of
-// opening a profile.
+// verification.ErrCode, ErrProfileExists, ErrDevicesChanged, ErrRosterFull,
+// ErrTransparency, ErrOffline, and those of opening a profile. Evidence against the
+// server's log stays in the profile's folder, and the next call begins anew.
 func Recover(ctx context.Context, cfg Config, r Rescue) (*Client, error) {
-	if err := checkPolicy(cfg.Policy); err != nil {
+	if err := errors.Join(checkPolicy(cfg.Policy), checkDeviceName(cfg.DeviceName)); err != nil {
 		return nil, err
 	}
 	address, err := transport.ParseAddress(r.Server)
@@ -57,7 +58,7 @@ func Recover(ctx context.Context, cfg Config, r Rescue) (*Client, error) {
 			return nil, err
 		}
 	}
-	s := &rescuer{Rescue: r, entropy: pq3.SystemEntropy()}
+	s := &rescuer{Rescue: r, home: cfg.Home, entropy: pq3.SystemEntropy()}
 	if s.recovery, err = recovery.Key(r.Phrase); err != nil {
 		return nil, err
 	}
@@ -78,6 +79,9 @@ func Recover(ctx context.Context, cfg Config, r Rescue) (*Client, error) {
 	if err := s.removeRest(ctx, c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	if err := c.update(ctx, c.tellDeviceName); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
 }
 
@@ -86,6 +90,7 @@ type rescuer struct {
 	Rescue
 	recovery *account.SigningKey
 	entropy  pq3.Entropy
+	home     string
 	db       *localdb.DB
 	fresh    bool // this call made the profile
 	row      localdb.Profile
@@ -141,7 +146,9 @@ func (s *rescuer) begin(ctx context.Context, cfg Config) (err error) {
 	if s.db, err = localdb.Create(cfg.Home, cfg.unlock()); err != nil {
 		return err
 	}
-	err = s.db.Update(ctx, func(tx *localdb.Tx) error { return errors.Join(tx.PutProfile(s.row), tx.PutRescue()) })
+	err = s.db.Update(ctx, func(tx *localdb.Tx) error {
+		return errors.Join(tx.PutProfile(s.row), tx.PutRescue(), putDeviceName(tx, s.row, cfg.DeviceName))
+	})
 	if err != nil {
 		return errors.Join(err, s.db.Close())
 	}
@@ -201,9 +208,10 @@ func joinFailed(err error) error {
 	return remote(err)
 }
 
-// find gets the account that has the recovery key.
+// find gets the account that has the recovery key, as the server's log proves it.
 func (s *rescuer) find(ctx context.Context, server *transport.Client) (*account.Roster, error) {
-	record, err := server.FindRecoverable(ctx, s.Name, s.recovery)
+	q := &inquirer{home: s.home, db: s.db, server: server, watch: newWatch()}
+	record, proof, err := q.firstMet(ctx, func() (transport.Record, *proof, error) { return q.foundRecoverable(ctx, s.Name, s.recovery) })
 	if errors.Is(err, transport.ErrUnauthenticated) {
 		return nil, fmt.Errorf("%w (%w)", ErrNotRecoverable, err)
 	}
@@ -220,7 +228,7 @@ func (s *rescuer) find(ctx context.Context, server *transport.Client) (*account.
 	if s.Code != "" && s.Code != verification.PublicCode(personOf(shown.row)) {
 		return nil, ErrOtherAccount
 	}
-	return shown.roster, nil
+	return shown.roster, q.keep(ctx, proof)
 }
 
 // bundle is the first one of the device: that of an earlier call, or a new one,

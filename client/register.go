@@ -23,7 +23,7 @@ import (
 // ErrRegistrationClosed (a profile that this call made is removed again),
 // ErrProfileExists,
 // ErrOffline, ErrLocked, ErrNoPassphrase, ErrWrongPassphrase,
-// transport.ErrAddress, transport.ErrCertificate, transport.ErrClassical.
+// ErrDeviceName, transport.ErrAddress, transport.ErrCertificate, transport.ErrClassical.
 func Register(ctx context.Context, cfg Config, name account.Name, serverURL string) (*Client, error) {
 	return register(ctx, cfg, goal{name: name, server: serverURL})
 }
@@ -56,7 +56,7 @@ func register(ctx context.Context, cfg Config, p goal) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPolicy(cfg.Policy); err != nil {
+	if err := errors.Join(checkPolicy(cfg.Policy), checkDeviceName(cfg.DeviceName)); err != nil {
 		return nil, err
 	}
 	address, err := transport.ParseAddress(p.server)
@@ -119,7 +119,9 @@ func unfinished(ctx context.Context, cfg Config, p goal) (db *localdb.DB, fresh 
 		return nil, false, errors.Join(ErrProfileExists, db.Close())
 	case exists: // whatever name, server or invite it was begun with, which may be spent for these keys
 		row.Name, row.ServerURL, row.Pin = p.name, p.server, p.pin()
-		err := db.Update(ctx, func(tx *localdb.Tx) error { return tx.PutProfile(row) })
+		err := db.Update(ctx, func(tx *localdb.Tx) error {
+			return errors.Join(tx.PutProfile(row), putDeviceName(tx, row, cfg.DeviceName))
+		})
 		if err != nil {
 			return nil, false, errors.Join(err, db.Close())
 		}
@@ -144,10 +146,7 @@ func newProfile(ctx context.Context, cfg Config, p goal) (*localdb.DB, error) {
 		return nil, err
 	}
 	if err := db.Update(ctx, func(tx *localdb.Tx) error {
-		if err := tx.PutProfile(row); err != nil {
-			return err
-		}
-		return putPrekey(tx, prekey)
+		return errors.Join(tx.PutProfile(row), putDeviceName(tx, row, cfg.DeviceName), putPrekey(tx, prekey))
 	}); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

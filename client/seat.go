@@ -114,6 +114,9 @@ func Renew(ctx context.Context, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := c.update(ctx, c.tellDeviceName); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
 }
 
@@ -215,6 +218,18 @@ func become(tx *localdb.Tx, row localdb.Profile) error {
 	prekey, err := pq3.ParsePrekey(slices.Clone(next.Prekey))
 	if err != nil {
 		return err
+	}
+	names, err := tx.DeviceNames()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n.Device == row.Device { // to its owner it is the same device
+			n.Device, n.At = next.Device, next.CreatedAt
+			if err := tx.PutDeviceName(n); err != nil {
+				return err
+			}
+		}
 	}
 	row.Device, row.KeySeeds, row.CreatedAt = next.Device, next.KeySeeds, next.CreatedAt
 	row.Statements = append(row.Statements, next.Statement)

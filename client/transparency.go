@@ -45,8 +45,9 @@ type ledger struct {
 // proof is what a look-up has proved, to be stored with what it is about. Nil
 // when the server keeps no log.
 type proof struct {
-	log  localdb.Log
-	name *localdb.LogName // nil: nobody has the name
+	log    localdb.Log
+	name   *localdb.LogName  // nil: nobody has the name
+	handed []localdb.LogName // what another device of the account has verified
 }
 
 // store writes the proof into the transaction that stores the roster.
@@ -58,24 +59,32 @@ func (p *proof) store(tx *localdb.Tx) error {
 	if stored, err := tx.Log(); err == nil {
 		p.log.Alarm, p.log.AskedAt = stored.Alarm, stored.AskedAt
 	}
-	if err := tx.PutLog(p.log); err != nil || p.name == nil {
+	if err := tx.PutLog(p.log); err != nil {
 		return err
+	}
+	for _, n := range p.handed {
+		if err := tx.PutLogName(n); err != nil {
+			return err
+		}
+	}
+	if p.name == nil {
+		return nil
 	}
 	return tx.PutLogName(*p.name)
 }
 
 // keep stores a proof alone, if there is one.
-func (c *Client) keep(ctx context.Context, p *proof) error {
+func (q *inquirer) keep(ctx context.Context, p *proof) error {
 	if p == nil {
 		return nil
 	}
-	return c.update(ctx, p.store)
+	return q.update(ctx, p.store)
 }
 
 // ledger reads what is known of the log. Nil: nothing, so far.
-func (c *Client) ledger(ctx context.Context) (l *ledger, err error) {
+func (q *inquirer) ledger(ctx context.Context) (l *ledger, err error) {
 	var row localdb.Log
-	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
+	err = q.view(ctx, func(tx *localdb.Tx) (err error) {
 		row, err = tx.Log()
 		return err
 	})
@@ -90,9 +99,9 @@ func (c *Client) ledger(ctx context.Context) (l *ledger, err error) {
 }
 
 // label is how far a name is known, for the check and for the question.
-func (c *Client) label(ctx context.Context, name account.Name) (known *kt.Label, err error) {
+func (q *inquirer) label(ctx context.Context, name account.Name) (known *kt.Label, err error) {
 	var row localdb.LogName
-	err = c.view(ctx, func(tx *localdb.Tx) (err error) {
+	err = q.view(ctx, func(tx *localdb.Tx) (err error) {
 		row, err = tx.LogName(name)
 		return err
 	})
@@ -105,56 +114,61 @@ func (c *Client) label(ctx context.Context, name account.Name) (known *kt.Label,
 // provenByName asks for a name, and checks the answer against the log before
 // anybody looks at it. transport.ErrNotFound says that nobody has the name,
 // proven if the server keeps a log. Errors: ErrTransparency, and the transport's.
-func (c *Client) provenByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
-	if err := c.watch.begin(ctx); err != nil {
+func (q *inquirer) provenByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
+	if err := q.watch.begin(ctx); err != nil {
 		return transport.Record{}, nil, err
 	}
-	defer c.watch.end()
-	return c.askedByName(ctx, name)
+	defer q.watch.end()
+	return q.askedByName(ctx, name)
 }
 
 // askedByName is provenByName for who has the turn.
-func (c *Client) askedByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
-	l, err := c.openLog(ctx)
+func (q *inquirer) askedByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
+	l, err := q.openLog(ctx)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
 	if l == nil {
-		record, err := c.server.AccountByName(ctx, name)
+		record, err := q.server.AccountByName(ctx, name)
 		return record, nil, err
 	}
-	known, err := c.label(ctx, name)
+	known, err := q.label(ctx, name)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
-	record, err := c.server.ProvenByName(ctx, name, l.asked(known))
+	return q.asks(ctx, l, name, known)
+}
+
+// asks is askedByName for a log and a history of the name that are known.
+func (q *inquirer) asks(ctx context.Context, l *ledger, name account.Name, known *kt.Label) (transport.Record, *proof, error) {
+	record, err := q.server.ProvenByName(ctx, name, l.asked(known))
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
-	p, err := c.proves(ctx, l, name, record, known)
+	p, err := q.proves(ctx, l, name, record, known)
 	if err == nil && len(record.Statements) == 0 {
-		err = errors.Join(transport.ErrNotFound, c.update(ctx, p.store))
+		err = errors.Join(transport.ErrNotFound, q.update(ctx, p.store))
 	}
 	return record, p, err
 }
 
 // provenByID is provenByName for an account of which the name may be unknown.
-func (c *Client) provenByID(ctx context.Context, id account.ID, name account.Name) (transport.Record, *proof, error) {
-	if err := c.watch.begin(ctx); err != nil {
+func (q *inquirer) provenByID(ctx context.Context, id account.ID, name account.Name) (transport.Record, *proof, error) {
+	if err := q.watch.begin(ctx); err != nil {
 		return transport.Record{}, nil, err
 	}
-	defer c.watch.end()
-	l, err := c.openLog(ctx)
+	defer q.watch.end()
+	l, err := q.openLog(ctx)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
 	if l == nil {
-		record, err := c.server.AccountByID(ctx, id)
+		record, err := q.server.AccountByID(ctx, id)
 		return record, nil, err
 	}
 	if name == "" {
 		// The account proves nothing by itself; who has it says which name to ask for.
-		record, err := c.server.AccountByID(ctx, id)
+		record, err := q.server.AccountByID(ctx, id)
 		if err != nil {
 			return transport.Record{}, nil, err
 		}
@@ -162,7 +176,7 @@ func (c *Client) provenByID(ctx context.Context, id account.ID, name account.Nam
 			return transport.Record{}, nil, reject.New("V-101", ErrRoster, "not a name")
 		}
 	}
-	return c.askedByName(ctx, name)
+	return q.askedByName(ctx, name)
 }
 
 // asked is what the question says about the asker.
@@ -176,7 +190,7 @@ func (l *ledger) asked(label *kt.Label) *transport.Known {
 
 // proves checks the proof of an answer. On a refusal a file of evidence is
 // written, and the error is a *LogError.
-func (c *Client) proves(ctx context.Context, l *ledger, name account.Name, served transport.Record, known *kt.Label) (*proof, error) {
+func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, served transport.Record, known *kt.Label) (*proof, error) {
 	if len(served.Proof) == 0 {
 		return nil, &LogError{Err: reject.New("V-195", ErrTransparency, "the server gave no proof")}
 	}
@@ -192,7 +206,7 @@ func (c *Client) proves(ctx context.Context, l *ledger, name account.Name, serve
 	before := kt.Known{Size: l.Size, Root: l.Root, Label: known}
 	v, err := l.policy.Verify(answer, name, record, before, now)
 	if err != nil {
-		return nil, c.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
+		return nil, q.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
 	}
 	return l.after(v, name, now), nil
 }
@@ -243,20 +257,20 @@ const retryNoLog = 10 * time.Minute
 // openLog gives the known log, or makes first contact with it. Nil: the server
 // keeps none, and never said that it does. After an alarm the error is a
 // *LogError. The caller has the turn.
-func (c *Client) openLog(ctx context.Context) (*ledger, error) {
-	l, err := c.ledger(ctx)
+func (q *inquirer) openLog(ctx context.Context) (*ledger, error) {
+	l, err := q.ledger(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if l != nil && l.Alarm != "" {
 		return nil, &LogError{Err: reject.New("V-186", kt.ErrFork, "found earlier"), Evidence: l.Alarm, Stopped: true}
 	}
-	if l != nil || clock.Now().Sub(c.watch.noLog).Abs() < retryNoLog {
+	if l != nil || clock.Now().Sub(q.watch.noLog).Abs() < retryNoLog {
 		return l, nil
 	}
-	head, err := c.server.LogHead(ctx, 0)
+	head, err := q.server.LogHead(ctx, 0)
 	if errors.Is(err, transport.ErrNoLog) {
-		c.watch.noLog = clock.Now()
+		q.watch.noLog = clock.Now()
 		return nil, nil
 	}
 	if err != nil {
@@ -266,17 +280,13 @@ func (c *Client) openLog(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return nil, &LogError{Err: err}
 	}
-	return l, c.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) })
+	return l, q.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) })
 }
 
 // firstContact takes the server's word for whom to rely on, once: the config is
 // the first entry of the log that everybody shares, and binds the policy.
 func firstContact(head transport.LogHead, now time.Time) (*ledger, error) {
-	config, err := kt.ParseConfig(head.Config)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := kt.NewPolicy([]byte(head.Policy), config)
+	policy, err := policyOf(head)
 	if err != nil {
 		return nil, err
 	}
@@ -293,4 +303,13 @@ func firstContact(head transport.LogHead, now time.Time) (*ledger, error) {
 	l := &ledger{localdb.Log{Policy: policy.Marshal()}, policy}
 	l.Log = l.advanced(cp, now)
 	return l, nil
+}
+
+// policyOf is the policy that a server shows; nothing vouches for it yet.
+func policyOf(head transport.LogHead) (*kt.Policy, error) {
+	config, err := kt.ParseConfig(head.Config)
+	if err != nil {
+		return nil, err
+	}
+	return kt.NewPolicy([]byte(head.Policy), config)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// FindRecoverable returns the newest roster of an account to whoever holds its
-// recovery key. An unknown name, an account without such a key and a wrong
+// FindRecoverable returns the newest roster of an account, as far as the log shows
+// it, to whoever holds its recovery key. An unknown name, an account without such a key and a wrong
 // signature get the same answer after the same work.
 func (s *directoryService) FindRecoverable(ctx context.Context, request *posthornv1.FindRecoverableRequest) (*posthornv1.FindRecoverableResponse, error) {
 	name, err := account.ParseName(request.GetName())
@@ -42,8 +42,30 @@ func (s *directoryService) FindRecoverable(ctx context.Context, request *posthor
 	if key.VerifyHybrid(signed, &signature, api.RecoveryContext) != nil || !fresh || roster == nil {
 		return nil, notRecoverable()
 	}
+	return s.recovered(ctx, name, roster, request.GetKnown())
+}
+
+// recovered is the answer to whoever holds the key: with a log no more than it
+// shows, and with its proof for those who ask for one.
+func (s *directoryService) recovered(ctx context.Context, name account.Name, roster *account.Roster, known *posthornv1.KnownHead) (*posthornv1.FindRecoverableResponse, error) {
 	id := roster.ID()
-	return &posthornv1.FindRecoverableResponse{AccountId: id[:], Statements: roster.Statements()}, nil
+	answer := &posthornv1.FindRecoverableResponse{AccountId: id[:], Statements: roster.Statements()}
+	class := answerClass
+	if s.log != nil {
+		p, err := s.prove(ctx, &posthornv1.GetAccountRequest{Account: &posthornv1.GetAccountRequest_Name{Name: string(name)}, Known: known})
+		if err != nil {
+			return nil, err
+		}
+		if p.id != id || len(p.statements) == 0 {
+			return nil, notRecoverable() // it was deleted just now
+		}
+		answer.Statements = p.statements
+		if known != nil {
+			answer.Proof, class = p.proof, lookupClass(p.checkpoint)
+		}
+	}
+	answer.Padding = paddingTo(answer, class)
+	return answer, nil
 }
 
 // recoverable is the roster under a name, or nil if there is none with a

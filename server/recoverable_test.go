@@ -2,12 +2,16 @@ package server
 
 import (
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/kt"
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // asksToRecover answers a fresh challenge of the server with a recovery key.
@@ -76,4 +80,64 @@ func TestV268OnlyTheRecoveryKeyFindsAnAccount(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// With a log the holder of the key gets its proof, if it asks for one, in an
+// answer of a whole class. Others learn as little as before.
+func TestRecoverableAnswerIsProved(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		o := openLogged(t, s, Options{})
+		alice, key, roster := recovering(t, o)
+		policy, _ := o.pinned()
+		find := func() *posthornv1.FindRecoverableResponse {
+			request := alice.asksToRecover(key, "alice", o.addr)
+			request.Known = &posthornv1.KnownHead{}
+			got, err := alice.line.directory.FindRecoverable(t.Context(), request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := account.ReplayRoster(got.GetStatements())
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := kt.ParseAnswer(got.GetProof())
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := kt.RecordOf("alice", found)
+			if _, err := policy.Verify(answer, "alice", &record, kt.Known{}, time.Now()); err != nil {
+				t.Fatalf("the proof: %v", err)
+			}
+			return got
+		}
+		one := find()
+		phone := alice.sibling()
+		alice.mustUpdate(alice.change(roster, alice.author(), []*person{phone}))
+		two := find()
+		if len(two.GetStatements()) != len(one.GetStatements())+1 || !wholeClass(one) || !wholeClass(two) {
+			t.Errorf("%d bytes for %d statements, %d bytes for %d", proto.Size(one), len(one.GetStatements()), proto.Size(two), len(two.GetStatements()))
+		}
+		plain, err := alice.line.directory.FindRecoverable(t.Context(), alice.asksToRecover(key, "alice", o.addr))
+		if err != nil || len(plain.GetProof()) != 0 || !wholeClass(plain) {
+			t.Errorf("without a question: %d bytes of proof, %d bytes, %v", len(plain.GetProof()), proto.Size(plain), err)
+		}
+		var lengths []int
+		for _, name := range []string{"alice", "nobody"} {
+			request := alice.asksToRecover(alice.key, name, o.addr)
+			request.Known = &posthornv1.KnownHead{}
+			_, err := alice.line.directory.FindRecoverable(t.Context(), request)
+			wantRefusal(t, err, connect.CodeUnauthenticated, api.ReasonBadProof)
+			lengths = append(lengths, len(err.Error()))
+		}
+		if lengths[0] != lengths[1] {
+			t.Errorf("a refusal says whether there is such a name: %v", lengths)
+		}
+	})
+}
+
+// wholeClass reports whether the length of an answer says no more than its class.
+// The length of the padding takes two or three bytes.
+func wholeClass(m proto.Message) bool {
+	short := answerClass - proto.Size(m)%answerClass
+	return short == 1 || short == answerClass
 }

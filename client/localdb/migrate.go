@@ -17,6 +17,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addTransfers,
 	(*Tx).addRenewals,
 	(*Tx).addStanding,
+	(*Tx).addPins,
 }
 
 // schemaVersion is what this program writes.

@@ -13,6 +13,11 @@ CREATE TABLE exports (device BLOB PRIMARY KEY, key BLOB NOT NULL, statement BLOB
 	last INTEGER NOT NULL, done INTEGER NOT NULL, total INTEGER NOT NULL, segment BLOB NOT NULL, finished INTEGER NOT NULL) WITHOUT ROWID;
 `
 
+// addPins is the step that brings what a new device is told of the log.
+func (tx *Tx) addPins() error {
+	return tx.run("ALTER TABLE imports ADD COLUMN pins BLOB NOT NULL DEFAULT x''")
+}
+
 // addTransfers is the step that brings linking and the hand-over of history.
 func (tx *Tx) addTransfers() error { return tx.run(schemaTransfers) }
 
@@ -26,21 +31,22 @@ type Import struct {
 	Done     uint64     // items that are in
 	Total    uint64     // as the last segment said
 	Finished bool
+	Pins     []byte // what the old device said of the log, until the first look-up that agrees with it
 }
 
 // PutImport stores i in the place of an earlier one.
 func (tx *Tx) PutImport(i Import) error {
-	_, err := tx.exec("INSERT INTO imports VALUES (1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET key = excluded.key, label = excluded.label,"+
-		" applied = excluded.applied, next = excluded.next, done = excluded.done, total = excluded.total, finished = excluded.finished",
-		tx.rows.seal("imports.key", []byte{1}, i.Key[:]), i.Label, i.Applied, i.Next, i.Done, i.Total, i.Finished)
+	_, err := tx.exec("INSERT INTO imports VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET key = excluded.key, label = excluded.label,"+
+		" applied = excluded.applied, next = excluded.next, done = excluded.done, total = excluded.total, finished = excluded.finished, pins = excluded.pins",
+		tx.rows.seal("imports.key", []byte{1}, i.Key[:]), i.Label, i.Applied, i.Next, i.Done, i.Total, i.Finished, blob(i.Pins))
 	return err
 }
 
 // Import returns the row, or ErrNotFound on a device that founded its account.
 func (tx *Tx) Import() (Import, error) {
-	return one(tx.row("SELECT key, label, applied, next, done, total, finished FROM imports"), func(row scanner) (i Import, err error) {
+	return one(tx.row("SELECT key, label, applied, next, done, total, finished, pins FROM imports"), func(row scanner) (i Import, err error) {
 		var sealed []byte
-		if err := row.Scan(&sealed, &i.Label, &i.Applied, &i.Next, &i.Done, &i.Total, &i.Finished); err != nil {
+		if err := row.Scan(&sealed, &i.Label, &i.Applied, &i.Next, &i.Done, &i.Total, &i.Finished, &i.Pins); err != nil {
 			return Import{}, err
 		}
 		key, err := tx.openKeys("imports.key", []byte{1}, sealed)

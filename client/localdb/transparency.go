@@ -74,11 +74,19 @@ func (tx *Tx) PutLogName(n LogName) error {
 
 // LogName returns what is known of a name, or ErrNotFound.
 func (tx *Tx) LogName(name account.Name) (LogName, error) {
-	return one(tx.row("SELECT name, version, value, checked FROM kt_names WHERE name = ?", string(name)),
-		func(row scanner) (n LogName, err error) {
-			err = row.Scan(&n.Name, &n.Version, fixed(n.Value[:]), &n.CheckedAt)
-			return n, err
-		})
+	return one(tx.row(selectLogNames+" WHERE name = ?", string(name)), scanLogName)
+}
+
+// LogNames lists the names that were verified last, the newest first.
+func (tx *Tx) LogNames(max int) ([]LogName, error) {
+	return list(tx, scanLogName, selectLogNames+" ORDER BY checked DESC, name LIMIT ?", max)
+}
+
+const selectLogNames = "SELECT name, version, value, checked FROM kt_names"
+
+func scanLogName(row scanner) (n LogName, err error) {
+	err = row.Scan(&n.Name, &n.Version, fixed(n.Value[:]), &n.CheckedAt)
+	return n, err
 }
 
 // Told reports whether a device has been told the log's head and is remembered.

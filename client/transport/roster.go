@@ -27,8 +27,9 @@ func (c *Client) HoldAccount(ctx context.Context, hold []byte) (time.Time, error
 
 // FindRecoverable returns the account under a name to whoever holds its
 // recovery key; the client's own device is of no interest. Nothing in the record
-// is verified. ErrUnauthenticated: no account of that name has this key.
-func (c *Client) FindRecoverable(ctx context.Context, name account.Name, recovery *account.SigningKey) (Record, error) {
+// is verified; it has a proof if known is not nil and the server keeps a log.
+// ErrUnauthenticated: no account of that name has this key.
+func (c *Client) FindRecoverable(ctx context.Context, name account.Name, recovery *account.SigningKey, known *Known) (Record, error) {
 	asked, err := call(ctx, c.auth.GetChallenge, &posthornv1.GetChallengeRequest{})
 	if err != nil {
 		return Record{}, err
@@ -43,9 +44,10 @@ func (c *Client) FindRecoverable(ctx context.Context, name account.Name, recover
 	}
 	answer, err := call(ctx, c.directory.FindRecoverable, &posthornv1.FindRecoverableRequest{
 		Name: string(name), Challenge: challenge, EcdsaSignature: signature.ECDSA[:], MldsaSignature: signature.MLDSA[:],
+		Known: known.message(),
 	})
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{Name: string(name), Account: answer.GetAccountId(), Statements: answer.GetStatements()}, nil
+	return Record{Name: string(name), Account: answer.GetAccountId(), Statements: answer.GetStatements(), Proof: answer.GetProof()}, nil
 }

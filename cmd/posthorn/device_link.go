@@ -5,13 +5,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/client"
 	"github.com/posthorn/posthorn/client/transport"
-	"github.com/posthorn/posthorn/pairing"
 )
 
 // historyPatience is how long a new device waits for the next part of its
@@ -29,6 +29,7 @@ type linkJSON struct {
 	Name    string       `json:"name,omitempty"`
 	Account string       `json:"account_id,omitempty"`
 	Device  string       `json:"device_id,omitempty"`
+	Label   string       `json:"device_name,omitempty"`
 	History *historyJSON `json:"history,omitempty"`
 }
 
@@ -56,7 +57,7 @@ server never sees it. If this was cut off, run the same command again.`,
 		Args:    arguments(0, 0, "no argument"),
 	}
 	cmd.Flags().StringVar(&server, "server", "", "`URL` of the server that the account is on")
-	cmd.Flags().StringVar(&label, "name", "", "what to call this device, for you alone (default: this machine's name)")
+	deviceNameFlag(cmd, &label, "name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the code, and then the result, as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if server == "" {
@@ -80,17 +81,24 @@ server never sees it. If this was cut off, run the same command again.`,
 
 // deviceLabel is the name that a device gives itself.
 func deviceLabel(chosen string) string {
-	if chosen == "" {
-		chosen, _ = os.Hostname()
+	if chosen != "" {
+		return chosen
 	}
-	if chosen == "" {
-		chosen = "a new device"
+	host, _ := os.Hostname()
+	if host = strings.ToValidUTF8(host, ""); strings.TrimSpace(host) == "" {
+		host = "a new device"
 	}
-	label := []rune(chosen)
-	for len(string(label)) > pairing.MaxLabel {
+	label := []rune(host)
+	for len(string(label)) > client.MaxDeviceName {
 		label = label[:len(label)-1]
 	}
 	return string(label)
+}
+
+// deviceNameFlag adds the option that names this device, under a name of its own
+// where NAME is something else.
+func deviceNameFlag(cmd *cobra.Command, label *string, flag string) {
+	cmd.Flags().StringVar(label, flag, "", "what to call this device, for you alone (default: this machine's name)")
 }
 
 // showCode prints the code at once: whoever reads it is waiting.

@@ -11,8 +11,8 @@ import (
 
 // recoverOptions are the flags of device recover.
 type recoverOptions struct {
-	server, invite, code string
-	removeOthers, asJSON bool
+	server, invite, code, device string
+	removeOthers, asJSON         bool
 }
 
 func newDeviceRecover(a *app) *cobra.Command {
@@ -33,6 +33,7 @@ not. If a connection is lost, run the same command again.`,
 	cmd.Flags().StringVar(&o.server, "server", "", "`URL` of the server: https, or http on this machine")
 	cmd.Flags().StringVar(&o.invite, "invite", "", "the `URL` of an invite of the server, instead of --server")
 	cmd.Flags().StringVar(&o.code, "account", "", "the account's public `CODE`, if you have it: nothing is done if the server shows another account")
+	deviceNameFlag(cmd, &o.device, "device-name")
 	cmd.Flags().BoolVar(&o.removeOthers, "remove-others", false, "take every other device off the account")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the new device as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -67,7 +68,9 @@ func (a *app) recover(cmd *cobra.Command, name account.Name, o recoverOptions) e
 	}
 	defer phrase.Wipe()
 	r.Phrase = &phrase
-	c, err := client.Recover(cmd.Context(), a.config(), r)
+	cfg := a.config()
+	cfg.DeviceName = deviceLabel(o.device)
+	c, err := client.Recover(cmd.Context(), cfg, r)
 	if err != nil {
 		return err
 	}

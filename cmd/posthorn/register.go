@@ -10,7 +10,7 @@ import (
 )
 
 func newRegister(a *app) *cobra.Command {
-	var server, link string
+	var server, link, device string
 	cmd := &cobra.Command{
 		Use:     "register NAME --invite URL",
 		GroupID: groupAccount,
@@ -33,12 +33,15 @@ server cannot be reached, run the same command again.`,
 	}
 	cmd.Flags().StringVar(&link, "invite", "", "the `URL` of an invite")
 	cmd.Flags().StringVar(&server, "server", "", "`URL` of the server: https, or http on this machine")
+	deviceNameFlag(cmd, &device, "device-name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name, err := account.ParseName(args[0])
 		if err != nil {
 			return err
 		}
-		c, err := a.register(cmd, name, server, link)
+		cfg := a.config()
+		cfg.DeviceName = deviceLabel(device)
+		c, err := a.register(cmd, cfg, name, server, link)
 		if err != nil {
 			return err
 		}
@@ -50,7 +53,7 @@ server cannot be reached, run the same command again.`,
 }
 
 // register makes the account at the one place that the options name.
-func (a *app) register(cmd *cobra.Command, name account.Name, server, link string) (*client.Client, error) {
+func (a *app) register(cmd *cobra.Command, cfg client.Config, name account.Name, server, link string) (*client.Client, error) {
 	switch {
 	case (server == "") == (link == ""):
 		return nil, usagef(cmd, "say --invite with the link that you were given, or --server for a server that is open to everybody")
@@ -59,10 +62,10 @@ func (a *app) register(cmd *cobra.Command, name account.Name, server, link strin
 		if err != nil {
 			return nil, err
 		}
-		return client.RegisterInvited(cmd.Context(), a.config(), name, with)
+		return client.RegisterInvited(cmd.Context(), cfg, name, with)
 	}
 	if _, err := transport.ParseAddress(server); err != nil {
 		return nil, err
 	}
-	return client.Register(cmd.Context(), a.config(), name, server)
+	return client.Register(cmd.Context(), cfg, name, server)
 }

@@ -263,8 +263,11 @@ func (a *app) reportLog(failed *client.LogError) int {
 	}
 	if failed.Evidence == "" {
 		hint := "try again later; if it stays, ask the server's operator on another channel"
-		if errors.Is(failed, kt.ErrStale) {
+		switch {
+		case errors.Is(failed, kt.ErrStale):
 			hint = "check the clock of this machine, or tell the server's operator that the log stands still"
+		case errors.Is(failed, client.ErrOtherLog):
+			hint = "run 'posthorn transparency status' on your other device and ask the server's operator on another channel; then 'posthorn device link' again, or 'posthorn device remove' there"
 		}
 		a.say("hint", hint)
 		return exitTrust

@@ -28,6 +28,7 @@ type front struct {
 	mu    sync.Mutex
 	lies  map[string]func(request, answer []byte) []byte
 	told  int // lies
+	cut   string // the procedure that gets no answer and does not reach the server
 	asked map[string]int
 	taken []*posthornv1.Envelope // what the client has handed over
 }
@@ -55,7 +56,10 @@ func newFront(t testing.TB, server string) *front {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		f.note(r.URL.Path, body)
+		if f.note(r.URL.Path, body) {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), asked{}, body)))
 	}))
@@ -67,19 +71,28 @@ func newFront(t testing.TB, server string) *front {
 // asked is the key of a request's body in its context.
 type asked struct{}
 
-// note keeps what the client wants and what it hands over.
-func (f *front) note(procedure string, body []byte) {
+// note keeps what the client wants and what it hands over, and says whether the
+// server is to get it.
+func (f *front) note(procedure string, body []byte) (cut bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked[procedure]++
 	if procedure != posthornv1connect.MailboxServiceSendProcedure {
-		return
+		return procedure == f.cut
 	}
 	var request posthornv1.SendRequest
 	if err := proto.Unmarshal(body, &request); err != nil {
 		f.t.Errorf("a client sends what is no request: %v", err)
 	}
 	f.taken = append(f.taken, request.GetEnvelopes()...)
+	return procedure == f.cut
+}
+
+// breaks lets no call of a procedure through until the front is honest again.
+func (f *front) breaks(procedure string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = procedure
 }
 
 // answer puts a lie in the place of an answer, and of the honest server's refusal
@@ -162,6 +175,7 @@ func (f *front) honest() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.lies)
+	f.cut = ""
 }
 
 // count says how often a procedure was asked for, and how many lies were told.

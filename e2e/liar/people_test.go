@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,15 +36,7 @@ const passphrase = "correct horse battery staple"
 // Argon2id is not most of what these tests do.
 func (o *operator) join(name account.Name) *person {
 	o.t.Helper()
-	dir := o.t.TempDir()
-	p := &person{
-		t: o.t, name: name, home: filepath.Join(dir, "home"), passphrase: filepath.Join(dir, "passphrase"),
-		clock: filepath.Join(dir, "offset"), front: newFront(o.t, o.url),
-	}
-	if err := os.WriteFile(p.passphrase, []byte(passphrase+"\n"), 0o600); err != nil {
-		o.t.Fatal(err)
-	}
-	p.move(0)
+	p := o.newcomer(name)
 	c, err := client.Register(within(o.t), client.Config{
 		Home: p.home, KDF: localdb.KDF{MemoryKiB: 8, Time: 1, Threads: 1},
 		Passphrase: func(bool) ([]byte, error) { return []byte(passphrase), nil },

@@ -1138,8 +1138,10 @@ type FindRecoverableRequest struct {
 	Challenge      []byte                 `protobuf:"bytes,2,opt,name=challenge,proto3" json:"challenge,omitempty"`                                 // 32 bytes
 	EcdsaSignature []byte                 `protobuf:"bytes,3,opt,name=ecdsa_signature,json=ecdsaSignature,proto3" json:"ecdsa_signature,omitempty"` // 64 bytes, by the recovery key
 	MldsaSignature []byte                 `protobuf:"bytes,4,opt,name=mldsa_signature,json=mldsaSignature,proto3" json:"mldsa_signature,omitempty"` // 3,309 bytes
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// When it is there, the answer has a proof.
+	Known         *KnownHead `protobuf:"bytes,5,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FindRecoverableRequest) Reset() {
@@ -1200,10 +1202,19 @@ func (x *FindRecoverableRequest) GetMldsaSignature() []byte {
 	return nil
 }
 
+func (x *FindRecoverableRequest) GetKnown() *KnownHead {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
 type FindRecoverableResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AccountId     []byte                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // 48 bytes
-	Statements    [][]byte               `protobuf:"bytes,2,rep,name=statements,proto3" json:"statements,omitempty"`                // the whole roster, oldest first
+	Statements    [][]byte               `protobuf:"bytes,2,rep,name=statements,proto3" json:"statements,omitempty"`                // the roster as far as it is published, oldest first
+	Padding       []byte                 `protobuf:"bytes,3,opt,name=padding,proto3" json:"padding,omitempty"`                      // means nothing; hides how many devices there are
+	Proof         []byte                 `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`                          // kt.Answer about the name; only when KnownHead was sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1248,6 +1259,20 @@ func (x *FindRecoverableResponse) GetAccountId() []byte {
 func (x *FindRecoverableResponse) GetStatements() [][]byte {
 	if x != nil {
 		return x.Statements
+	}
+	return nil
+}
+
+func (x *FindRecoverableResponse) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
+func (x *FindRecoverableResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
 	}
 	return nil
 }
@@ -3014,18 +3039,21 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x12HoldAccountRequest\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\fR\x04hold\"+\n" +
 	"\x13HoldAccountResponse\x12\x14\n" +
-	"\x05until\x18\x01 \x01(\x04R\x05until\"\x9c\x01\n" +
+	"\x05until\x18\x01 \x01(\x04R\x05until\"\xca\x01\n" +
 	"\x16FindRecoverableRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tchallenge\x18\x02 \x01(\fR\tchallenge\x12'\n" +
 	"\x0fecdsa_signature\x18\x03 \x01(\fR\x0eecdsaSignature\x12'\n" +
-	"\x0fmldsa_signature\x18\x04 \x01(\fR\x0emldsaSignature\"X\n" +
+	"\x0fmldsa_signature\x18\x04 \x01(\fR\x0emldsaSignature\x12,\n" +
+	"\x05known\x18\x05 \x01(\v2\x16.posthorn.v1.KnownHeadR\x05known\"\x88\x01\n" +
 	"\x17FindRecoverableResponse\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12\x1e\n" +
 	"\n" +
 	"statements\x18\x02 \x03(\fR\n" +
-	"statements\">\n" +
+	"statements\x12\x18\n" +
+	"\apadding\x18\x03 \x01(\fR\apadding\x12\x14\n" +
+	"\x05proof\x18\x04 \x01(\fR\x05proof\">\n" +
 	"\vRosterClaim\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12\x10\n" +
@@ -3252,61 +3280,62 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	5,  // 1: posthorn.v1.AuthenticateRequest.seat:type_name -> posthorn.v1.Seat
 	3,  // 2: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
 	10, // 3: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
-	23, // 4: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	22, // 5: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
-	0,  // 6: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	27, // 7: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	44, // 8: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	47, // 9: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 10: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 11: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	7,  // 12: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	9,  // 13: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	12, // 14: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	14, // 15: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	16, // 16: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
-	18, // 17: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	20, // 18: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
-	24, // 19: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	26, // 20: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	29, // 21: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	31, // 22: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	33, // 23: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	35, // 24: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	37, // 25: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	39, // 26: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	41, // 27: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	43, // 28: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	46, // 29: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	49, // 30: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	51, // 31: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 32: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	6,  // 33: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	8,  // 34: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	11, // 35: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	13, // 36: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	15, // 37: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 38: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	19, // 39: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	21, // 40: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	25, // 41: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	28, // 42: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	30, // 43: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	32, // 44: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	34, // 45: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	36, // 46: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	38, // 47: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	40, // 48: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	42, // 49: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	45, // 50: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	48, // 51: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	50, // 52: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	52, // 53: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	32, // [32:54] is the sub-list for method output_type
-	10, // [10:32] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 4: posthorn.v1.FindRecoverableRequest.known:type_name -> posthorn.v1.KnownHead
+	23, // 5: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	22, // 6: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
+	0,  // 7: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
+	27, // 8: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	44, // 9: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	47, // 10: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 11: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 12: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	7,  // 13: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	9,  // 14: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	12, // 15: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	14, // 16: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 17: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	18, // 18: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	20, // 19: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	24, // 20: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	26, // 21: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	29, // 22: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	31, // 23: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	33, // 24: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	35, // 25: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	37, // 26: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	39, // 27: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	41, // 28: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	43, // 29: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	46, // 30: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	49, // 31: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	51, // 32: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 33: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 34: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 35: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 36: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 37: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 38: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 39: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 40: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 41: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	25, // 42: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	28, // 43: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	30, // 44: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	32, // 45: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	34, // 46: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	36, // 47: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	38, // 48: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	40, // 49: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	42, // 50: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	45, // 51: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	48, // 52: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	50, // 53: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	52, // 54: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	33, // [33:55] is the sub-list for method output_type
+	11, // [11:33] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
