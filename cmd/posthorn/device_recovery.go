@@ -35,59 +35,89 @@ your account.`,
 	return cmd
 }
 
+const recoverySchema = "posthorn.device-recovery/1"
+
+// recoveryJSON is what the commands about the recovery key say: first the words of
+// a new one, then what came of it.
+type recoveryJSON struct {
+	Schema string `json:"schema"`
+	State  string `json:"state"` // shown, set, cleared
+	Phrase string `json:"phrase,omitempty"`
+	Code   string `json:"public_code,omitempty"`
+}
+
+// holdJSON is how long no device can change the account.
+type holdJSON struct {
+	Schema string `json:"schema"`
+	Until  moment `json:"until"`
+}
+
 func newRecoveryCreate(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Give your account a recovery key",
 		Long: `Show the 33 words of a new recovery key on standard output, once, and give your
 account that key. In a terminal you are asked for two of the words first.`,
-		Example: "  posthorn device recovery create",
+		Example: "  posthorn device recovery create\n  posthorn device recovery create --json",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withProfile(cmd.Context(), func(c *client.Client) error { return a.newPhrase(cmd, c, nil) })
+			return a.withProfile(cmd.Context(), func(c *client.Client) error { return a.newPhrase(cmd, c, nil, asJSON) })
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the words, and then the result, as JSON")
+	return cmd
 }
 
 func newRecoveryReplace(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "replace",
 		Short: "Replace the recovery key by a new one",
 		Long: `Replace the recovery key. The old phrase is asked for in a terminal, or read from
 standard input; the new one is shown on standard output, once.`,
-		Example: "  posthorn device recovery replace\n  posthorn device recovery replace < old-phrase",
+		Example: "  posthorn device recovery replace\n  posthorn device recovery replace --json < old-phrase",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: a.withPhrase(func(cmd *cobra.Command, c *client.Client, present *secret.Key) error {
-			return a.newPhrase(cmd, c, present)
+			return a.newPhrase(cmd, c, present, asJSON)
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the new words, and then the result, as JSON")
+	return cmd
 }
 
 func newRecoveryClear(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:     "clear",
 		Short:   "Take the recovery key off your account",
 		Long:    "Take the recovery key off your account. Its phrase is asked for in a terminal, or\nread from standard input.",
-		Example: "  posthorn device recovery clear\n  posthorn device recovery clear < phrase",
+		Example: "  posthorn device recovery clear\n  posthorn device recovery clear --json < phrase",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: a.withPhrase(func(cmd *cobra.Command, c *client.Client, present *secret.Key) error {
 			if err := c.ClearRecovery(cmd.Context(), present); err != nil {
 				return err
 			}
 			a.warnUnrecoverable()
-			return nil
+			if !asJSON {
+				return nil
+			}
+			return a.printJSON(recoveryJSON{Schema: recoverySchema, State: "cleared"})
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
 }
 
 func newDeviceHold(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "hold",
 		Short: "Stop every change of your devices for an hour",
 		Long: `Keep all devices from changing your account for an hour, for instance while you
 look for one that may be stolen. The recovery phrase is asked for in a terminal,
 or read from standard input. With the phrase you can still change the account.`,
-		Example: "  posthorn device hold\n  posthorn device hold < phrase",
+		Example: "  posthorn device hold\n  posthorn device hold --json < phrase",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: a.withPhrase(func(cmd *cobra.Command, c *client.Client, present *secret.Key) error {
 			until, err := c.Hold(cmd.Context(), present)
@@ -95,9 +125,14 @@ or read from standard input. With the phrase you can still change the account.`,
 				return err
 			}
 			a.say("note", "no device can change your account until "+until.Local().Format(time.TimeOnly))
-			return nil
+			if !asJSON {
+				return nil
+			}
+			return a.printJSON(holdJSON{"posthorn.device-hold/1", moment(until)})
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print until when, as JSON")
+	return cmd
 }
 
 // withPhrase reads a recovery phrase, opens the profile and runs do.
@@ -114,15 +149,15 @@ func (a *app) withPhrase(do func(*cobra.Command, *client.Client, *secret.Key) er
 
 // newPhrase shows a new phrase, makes sure that it was written down, and then
 // gives the account its key, in place of the present one if there is one.
-func (a *app) newPhrase(cmd *cobra.Command, c *client.Client, present *secret.Key) error {
+func (a *app) newPhrase(cmd *cobra.Command, c *client.Client, present *secret.Key, asJSON bool) error {
 	if err := c.CheckRecovery(cmd.Context(), present); err != nil {
 		return err
 	}
 	next := c.NewPhrase()
 	defer next.Wipe()
 	words := strings.Fields(recovery.Words(&next))
-	if _, err := fmt.Fprintln(a.stdout, strings.Join(words, " ")); err != nil {
-		return fmt.Errorf("%w (%w)", errOutput, err)
+	if err := a.showPhrase(strings.Join(words, " "), asJSON); err != nil {
+		return err
 	}
 	if err := a.askWritten(words); err != nil {
 		return err
@@ -132,6 +167,23 @@ func (a *app) newPhrase(cmd *cobra.Command, c *client.Client, present *secret.Ke
 	}
 	a.say("note", "these words take your account back; they are not shown again, and whoever has them has the account")
 	a.say("hint", "write beside them your public code, "+c.PublicCode()+", so that no server can show you another account when you use them")
+	if !asJSON {
+		return nil
+	}
+	return a.printJSON(recoveryJSON{Schema: recoverySchema, State: "set", Code: c.PublicCode()})
+}
+
+// showPhrase prints the words before they count for anything.
+func (a *app) showPhrase(words string, asJSON bool) error {
+	var err error
+	if asJSON {
+		err = a.printJSON(recoveryJSON{Schema: recoverySchema, State: "shown", Phrase: words})
+	} else {
+		_, err = fmt.Fprintln(a.stdout, words)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (%w)", errOutput, err)
+	}
 	return nil
 }
 
