@@ -27,7 +27,7 @@ type front struct {
 
 	mu    sync.Mutex
 	lies  map[string]func(request, answer []byte) []byte
-	told  int // lies
+	told  int    // lies
 	cut   string // the procedure that gets no answer and does not reach the server
 	asked map[string]int
 	taken []*posthornv1.Envelope // what the client has handed over
