@@ -207,9 +207,6 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 		return person{}, c.noteChange(ctx, holder.row, found.row.Account)
 	}
 	if !known.known {
-		if err := c.keep(ctx, proof); err != nil {
-			return person{}, err
-		}
 		c.rosters.confirm(found, now)
 		return found, nil
 	}
@@ -217,21 +214,17 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 		return person{}, reject.New("V-102", ErrChangedAccount, "an account keeps its name")
 	}
 	if forked(known.row) {
-		return known, c.keep(ctx, proof)
+		return known, nil
 	}
 	merged, err := extend(known, found)
 	if errors.Is(err, errContradicts) && proof != nil && !c.isSelf(known.row.Account) {
-		return known, c.noteFork(ctx, known, found, proof)
+		return known, c.noteFork(ctx, known, found)
 	}
 	if err != nil {
 		return person{}, err
 	}
-	if merged.roster == known.roster {
-		err = c.keep(ctx, proof)
-	} else {
-		err = c.update(ctx, func(tx *localdb.Tx) error {
-			return errors.Join(proof.store(tx), c.adopt(tx, known, merged))
-		})
+	if merged.roster != known.roster {
+		err = c.update(ctx, func(tx *localdb.Tx) error { return c.adopt(tx, known, merged) })
 	}
 	if err == nil {
 		c.rosters.confirm(merged, now)

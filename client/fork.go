@@ -36,7 +36,7 @@ func common(a, b [][]byte) int {
 //
 // Devices that either chain added since the two parted are not believed. One
 // that the known chain has removed stays removed.
-func (c *Client) noteFork(ctx context.Context, known, found person, proof *proof) error {
+func (c *Client) noteFork(ctx context.Context, known, found person) error {
 	refused := reject.New("V-224", ErrForked, "two statements have one number")
 	shared := common(known.row.Statements, found.row.Statements)
 	base, err := account.ReplayRoster(known.row.Statements[:shared])
@@ -44,9 +44,6 @@ func (c *Client) noteFork(ctx context.Context, known, found person, proof *proof
 		return fmt.Errorf("%w: the roster of a contact: %v", localdb.ErrCorrupt, err)
 	}
 	return errors.Join(refused, c.update(ctx, func(tx *localdb.Tx) error {
-		if err := proof.store(tx); err != nil {
-			return err
-		}
 		row, err := tx.Contact(known.row.Account)
 		if err != nil || forked(row) {
 			return err

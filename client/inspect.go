@@ -36,8 +36,6 @@ func (c *Client) CheckName(ctx context.Context, name account.Name) (LogView, err
 		if _, err := c.confirm(ctx, known, record, proved, clock.Now()); err != nil {
 			return LogView{}, err
 		}
-	} else if err := c.keep(ctx, proved); err != nil {
-		return LogView{}, err
 	}
 	return c.LogOf(ctx, name)
 }

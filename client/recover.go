@@ -228,7 +228,7 @@ func (s *rescuer) find(ctx context.Context, server *transport.Client) (*account.
 	if s.Code != "" && s.Code != verification.PublicCode(personOf(shown.row)) {
 		return nil, ErrOtherAccount
 	}
-	return shown.roster, q.keep(ctx, proof)
+	return shown.roster, q.update(ctx, proof.store)
 }
 
 // bundle is the first one of the device: that of an earlier call, or a new one,

@@ -42,15 +42,14 @@ type ledger struct {
 	policy *kt.Policy
 }
 
-// proof is what a look-up has proved, to be stored with what it is about. Nil
-// when the server keeps no log.
+// proof is what a look-up has proved. Nil when the server keeps no log.
 type proof struct {
 	log    localdb.Log
 	name   *localdb.LogName  // nil: nobody has the name
 	handed []localdb.LogName // what another device of the account has verified
 }
 
-// store writes the proof into the transaction that stores the roster.
+// store writes the proof. The caller has the turn.
 func (p *proof) store(tx *localdb.Tx) error {
 	if p == nil {
 		return nil
@@ -71,14 +70,6 @@ func (p *proof) store(tx *localdb.Tx) error {
 		return nil
 	}
 	return tx.PutLogName(*p.name)
-}
-
-// keep stores a proof alone, if there is one.
-func (q *inquirer) keep(ctx context.Context, p *proof) error {
-	if p == nil {
-		return nil
-	}
-	return q.update(ctx, p.store)
 }
 
 // ledger reads what is known of the log. Nil: nothing, so far.
@@ -119,7 +110,19 @@ func (q *inquirer) provenByName(ctx context.Context, name account.Name) (transpo
 		return transport.Record{}, nil, err
 	}
 	defer q.watch.end()
-	return q.askedByName(ctx, name)
+	return q.stored(ctx)(q.askedByName(ctx, name))
+}
+
+// stored keeps what a look-up has proved while the caller still has the turn:
+// the next question is about what continues it. A roster is stored later, or
+// refused for other reasons; it is served and proved as a whole each time.
+func (q *inquirer) stored(ctx context.Context) func(transport.Record, *proof, error) (transport.Record, *proof, error) {
+	return func(record transport.Record, p *proof, err error) (transport.Record, *proof, error) {
+		if err == nil && p != nil {
+			err = q.update(ctx, p.store)
+		}
+		return record, p, err
+	}
 }
 
 // askedByName is provenByName for who has the turn.
@@ -176,7 +179,7 @@ func (q *inquirer) provenByID(ctx context.Context, id account.ID, name account.N
 			return transport.Record{}, nil, reject.New("V-101", ErrRoster, "not a name")
 		}
 	}
-	return q.askedByName(ctx, name)
+	return q.stored(ctx)(q.askedByName(ctx, name))
 }
 
 // asked is what the question says about the asker.

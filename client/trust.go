@@ -80,7 +80,7 @@ func notifyChanged(tx *localdb.Tx, name account.Name) error {
 // present is the account that the directory shows under a name now, verified,
 // whatever this profile has thought of the name so far.
 func (c *Client) present(ctx context.Context, name account.Name) (person, error) {
-	record, proof, err := c.provenByName(ctx, name)
+	record, _, err := c.provenByName(ctx, name)
 	if errors.Is(err, transport.ErrNotFound) {
 		return person{}, ErrUnknownName
 	}
@@ -91,13 +91,10 @@ func (c *Client) present(ctx context.Context, name account.Name) (person, error)
 	if err != nil {
 		return person{}, err
 	}
-	if err := c.keep(ctx, proof); err != nil {
-		return person{}, err
-	}
 	if shown.row.Name != name {
 		return person{}, reject.New("V-101", ErrRoster, "the directory answered for another name")
 	}
-	return shown, c.keep(ctx, proof)
+	return shown, nil
 }
 
 // replaceHolder makes the account that the directory shows now the one of a
