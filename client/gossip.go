@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
@@ -21,10 +22,10 @@ const (
 	// toldDevices are remembered as told. One more, and a random one is told
 	// again.
 	toldDevices = 256
-	// heardHeads wait at most to be compared.
-	heardHeads = 16
-	// peerCheckEvery is the least time between two questions to the server that
-	// heads of peers cause.
+	// heardHeads wait at most to be compared, one of each account.
+	heardHeads = 64
+	// peerCheckEvery is the least time between two passes in which heads of peers
+	// make this device ask the server.
 	peerCheckEvery = time.Hour
 )
 
@@ -110,71 +111,121 @@ func (c *Client) compareHeard(ctx context.Context) error {
 	if err != nil || l == nil || l.Alarm != "" {
 		return err
 	}
+	p := hearing{Client: c, log: l}
 	for _, h := range heard {
-		head, err := kt.ParseHead(h.Head)
-		if err != nil {
-			return errors.Join(localdb.ErrCorrupt, err)
-		}
-		decided, err := c.compare(ctx, l, head)
-		if errors.Is(err, ErrTransparency) {
-			return c.update(ctx, func(tx *localdb.Tx) error { return tx.DropHeard(h.Head) })
-		}
-		if err != nil {
+		if err := p.take(ctx, h); err != nil {
 			return err
 		}
-		if decided {
-			if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.DropHeard(h.Head) }); err != nil {
-				return err
-			}
+		if l.Alarm != "" {
+			return nil
 		}
 	}
 	return nil
 }
 
+// hearing is one pass over the heads that peers passed on.
+type hearing struct {
+	*Client
+	log    *ledger
+	asks   bool // the server may be asked in this pass
+	caught bool // it was asked for its newest checkpoint
+}
+
+// take compares one head, and forgets it once it is decided. What cannot be
+// decided stays: who lies must not get rid of it by an answer that proves
+// nothing. After a day the user is told.
+func (p *hearing) take(ctx context.Context, h localdb.Heard) error {
+	head, err := kt.ParseHead(h.Head)
+	if err != nil {
+		return errors.Join(localdb.ErrCorrupt, err)
+	}
+	decided, err := p.compare(ctx, head)
+	if errors.Is(err, ErrTransparency) {
+		p.Client.log.Warn("the transparency log does not agree with what a contact was shown", "error", err)
+		err = p.alarmed(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	late := p.asks && clock.Now().Sub(instant(h.At)) > kt.MaxAge
+	if !decided && !late {
+		return nil
+	}
+	return p.update(ctx, func(tx *localdb.Tx) error {
+		if err := tx.DropHeard(h.Account); err != nil || decided {
+			return err
+		}
+		return notify(tx, "a contact was shown the server's key log in a state that the server has not connected with yours for a day; ask its operator, and compare codes with your contacts before you trust new devices")
+	})
+}
+
+// alarmed reads whether an alarm was raised.
+func (p *hearing) alarmed(ctx context.Context) error {
+	l, err := p.ledger(ctx)
+	if err == nil && l != nil {
+		p.log.Alarm = l.Alarm
+	}
+	return err
+}
+
 // compare decides about one head, or leaves it for later. What contradicts the
 // own view gives ErrTransparency, with the alarm raised.
-func (c *Client) compare(ctx context.Context, l *ledger, head kt.Head) (decided bool, err error) {
-	if head.Size == l.Size {
-		if head.Root == l.Root {
+func (p *hearing) compare(ctx context.Context, head kt.Head) (decided bool, err error) {
+	if head.Size == p.log.Size {
+		if head.Root == p.log.Root {
 			return true, nil
 		}
-		return true, c.forked(ctx, l, head, nil)
+		return true, p.forked(ctx, p.log, head, nil)
 	}
-	now := clock.Now()
-	if asked := now.Sub(instant(l.AskedAt)); asked >= 0 && asked < peerCheckEvery {
-		return false, nil
-	}
-	l.AskedAt = millis(now)
-	if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) }); err != nil {
+	if may, err := p.mayAsk(ctx); err != nil || !may {
 		return false, err
 	}
-	if head.Size > l.Size {
-		if err := c.catchUp(ctx, l); err != nil {
+	if head.Size > p.log.Size && !p.caught {
+		p.caught = true
+		if err := p.catchUp(ctx, p.log); err != nil {
 			return false, passOver(err)
 		}
 	}
-	if head.Size == l.Size {
-		return c.compare(ctx, l, head)
+	if head.Size == p.log.Size {
+		return p.compare(ctx, head)
 	}
-	return c.connect(ctx, l, head)
+	return p.connect(ctx, head)
+}
+
+// mayAsk reports whether this pass may ask the server, and notes that it does.
+func (p *hearing) mayAsk(ctx context.Context) (bool, error) {
+	now := clock.Now()
+	if asked := now.Sub(instant(p.log.AskedAt)); p.asks || asked >= 0 && asked < peerCheckEvery {
+		return p.asks, nil
+	}
+	p.asks, p.log.AskedAt = true, millis(now)
+	return true, p.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(p.log.Log) })
 }
 
 // connect asks the server to prove that two sizes of the log, both of which it
-// has signed, belong to one log. Whatever it does but that is a lie, unless it
-// cannot be reached.
-func (c *Client) connect(ctx context.Context, l *ledger, head kt.Head) (decided bool, err error) {
-	older, newer := &kt.Checkpoint{Size: head.Size, Root: head.Root}, &kt.Checkpoint{Size: l.Size, Root: l.Root}
+// has signed, belong to one log. A proof that does not, or its word that there is
+// no such size, is a lie. Whatever else goes wrong may be somebody on the way,
+// and decides nothing.
+func (p *hearing) connect(ctx context.Context, head kt.Head) (decided bool, err error) {
+	older, newer := &kt.Checkpoint{Size: head.Size, Root: head.Root}, &kt.Checkpoint{Size: p.log.Size, Root: p.log.Root}
 	if older.Size > newer.Size {
 		older, newer = newer, older
 	}
-	steps, err := c.server.LogConsistency(ctx, older.Size, newer.Size)
-	if err != nil && !errors.Is(err, transport.ErrRefused) {
-		return false, passOver(err)
+	steps, err := p.server.LogConsistency(ctx, older.Size, newer.Size)
+	if err != nil && !deniesSize(err) {
+		return false, nil
 	}
 	if err == nil && newer.Follows(older.Size, older.Root, steps) == nil {
 		return true, nil
 	}
-	return true, c.forked(ctx, l, head, steps)
+	return true, p.forked(ctx, p.log, head, steps)
+}
+
+// deniesSize reports whether the server itself says that its log has no such
+// sizes. A proxy that does not know the call is refused by no reason of ours.
+func deniesSize(err error) bool {
+	refused, ok := errors.AsType[*transport.Error](err)
+	return ok && errors.Is(refused, transport.ErrRefused) && refused.Reason == api.ReasonBadRequest
 }
 
 // passOver leaves network trouble for later: mail goes on without the log.

@@ -36,6 +36,7 @@ type liar struct {
 	honest  *url.URL
 	log     *url.URL // where look-ups and the log come from
 	account func(*posthornv1.GetAccountResponse)
+	head    func(*posthornv1.GetHeadResponse)
 }
 
 func openLiar(t *testing.T, target string) *liar {
@@ -76,6 +77,8 @@ func (l *liar) lie(r *http.Response) error {
 		return nil
 	case strings.HasSuffix(path, "/GetAccount") && l.account != nil:
 		return rewrite(r, &posthornv1.GetAccountResponse{}, l.account)
+	case strings.HasSuffix(path, "/GetHead") && l.head != nil:
+		return rewrite(r, &posthornv1.GetHeadResponse{}, l.head)
 	}
 	return nil
 }
@@ -106,6 +109,13 @@ func (l *liar) about(name account.Name, change func(*posthornv1.GetAccountRespon
 			change(m)
 		}
 	}
+}
+
+// heads lies about the newest checkpoint; with nil no more.
+func (l *liar) heads(change func(*posthornv1.GetHeadResponse)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.head = change
 }
 
 // answers lies in the proof about one name.

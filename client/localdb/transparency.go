@@ -1,6 +1,9 @@
 package localdb
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/posthorn/posthorn/account"
 )
 
@@ -114,12 +117,19 @@ type Heard struct {
 	At      uint64     // ms
 }
 
-// PutHeard keeps a head. Beyond limit heads the oldest is dropped.
+// PutHeard keeps a head in the place of an earlier one of the same account.
+// Beyond limit heads those of strangers are dropped first, and then the oldest:
+// nobody pushes out what somebody else has said.
 func (tx *Tx) PutHeard(h Heard, limit int) error {
-	if _, err := tx.exec("INSERT OR REPLACE INTO kt_heard VALUES (?, ?, ?)", h.Head, h.Account[:], h.At); err != nil {
+	if _, err := tx.exec("DELETE FROM kt_heard WHERE account = ?", h.Account[:]); err != nil {
 		return err
 	}
-	_, err := tx.exec("DELETE FROM kt_heard WHERE head NOT IN (SELECT head FROM kt_heard ORDER BY at DESC, head LIMIT ?)", limit)
+	// The same head from two accounts is two rows: neither takes the other's away.
+	if _, err := tx.exec("INSERT INTO kt_heard VALUES (?, ?, ?)", slices.Concat(h.Head, h.Account[:]), h.Account[:], h.At); err != nil {
+		return err
+	}
+	_, err := tx.exec("DELETE FROM kt_heard WHERE head NOT IN (SELECT head FROM kt_heard ORDER BY"+
+		" account IN (SELECT account FROM contacts WHERE state = ?) DESC, at DESC, head LIMIT ?)", Friend, limit)
 	return err
 }
 
@@ -127,13 +137,14 @@ func (tx *Tx) PutHeard(h Heard, limit int) error {
 func (tx *Tx) Heard() ([]Heard, error) {
 	return list(tx, func(row scanner) (h Heard, err error) {
 		err = row.Scan(&h.Head, fixed(h.Account[:]), &h.At)
+		h.Head = bytes.TrimSuffix(h.Head, h.Account[:])
 		return h, err
 	}, "SELECT head, account, at FROM kt_heard ORDER BY at, head")
 }
 
-// DropHeard forgets a head.
-func (tx *Tx) DropHeard(head []byte) error {
-	_, err := tx.exec("DELETE FROM kt_heard WHERE head = ?", head)
+// DropHeard forgets the head that an account passed on.
+func (tx *Tx) DropHeard(from account.ID) error {
+	_, err := tx.exec("DELETE FROM kt_heard WHERE account = ?", from[:])
 	return err
 }
 

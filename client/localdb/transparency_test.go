@@ -1,8 +1,8 @@
 package localdb
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"reflect"
 	"testing"
 
@@ -56,17 +56,43 @@ func TestToldDevicesAreForgottenAtRandom(t *testing.T) {
 	}
 }
 
+// TestHeardHeadsAreBounded: who passes on many heads, or has many accounts, does
+// not make this device forget what a contact has said.
 func TestHeardHeadsAreBounded(t *testing.T) {
 	_, db := made(t)
+	hear := func(head, from byte, at int) {
+		update(t, db, func(tx *Tx) error {
+			return tx.PutHeard(Heard{Head: []byte{head}, Account: account.ID{from}, At: uint64(at)}, 4)
+		})
+	}
+	left := func() (heads []byte) {
+		for _, h := range view(t, db, (*Tx).Heard) {
+			heads = append(heads, h.Head...)
+		}
+		return heads
+	}
+	update(t, db, func(tx *Tx) error { return tx.PutContact(Contact{Account: account.ID{1}, Name: "bob", State: Friend}) })
+	hear(100, 1, 0)
 	for i := range 9 {
-		update(t, db, func(tx *Tx) error { return tx.PutHeard(Heard{Head: []byte{byte(i)}, At: uint64(i)}, 4) })
+		hear(byte(i), 2, 1+i)
 	}
-	update(t, db, func(tx *Tx) error { return tx.DropHeard([]byte{6}) })
-	var left []string
-	for _, h := range view(t, db, (*Tx).Heard) {
-		left = append(left, fmt.Sprint(h.Head[0]))
+	if got := left(); !bytes.Equal(got, []byte{100, 8}) {
+		t.Errorf("after many heads of one account: %v", got)
 	}
-	if fmt.Sprint(left) != "[5 7 8]" {
-		t.Errorf("left %v", left)
+	for i := range 9 {
+		hear(byte(20+i), byte(20+i), 20+i)
+	}
+	if got := left(); !bytes.Equal(got, []byte{100, 26, 27, 28}) {
+		t.Errorf("after heads of many accounts: %v", got)
+	}
+	hear(100, 28, 30) // somebody else says the same, and then something else
+	hear(99, 28, 31)
+	if got := left(); !bytes.Equal(got, []byte{100, 26, 27, 99}) {
+		t.Errorf("after what somebody took back: %v", got)
+	}
+	hear(101, 1, 40)
+	update(t, db, func(tx *Tx) error { return tx.DropHeard(account.ID{27}) })
+	if got := left(); !bytes.Equal(got, []byte{26, 99, 101}) {
+		t.Errorf("left %v", got)
 	}
 }
