@@ -107,6 +107,7 @@ var verdicts = []verdict{
 	{client.ErrInviteExpired, exitUser, "", "ask the operator for another invite"},
 	{client.ErrInviteRevoked, exitUser, "", "ask the operator for another invite"},
 	{client.ErrAccountDisabled, exitUser, "", "ask the server's operator"},
+	{client.ErrBlocked, exitUser, "", "run 'posthorn contact block @NAME --undo' first, if you want to write to them again"},
 	{client.ErrOwnName, exitUser, "", "write to somebody else"},
 	{client.ErrNoSession, exitUser, "there is no session with them yet", "write to them first with 'posthorn send'"},
 
