@@ -38,6 +38,10 @@ func (e *events) arrive() {
 	}
 }
 
+// Changed returns a channel that closes at the next change of the profile by a
+// connection: a message, a notice, or a step of something. Take it before looking.
+func (c *Client) Changed() <-chan struct{} { return c.events.change() }
+
 // Arrived yields a signal after new messages were stored. Several messages may
 // share one signal, so read the inbox until it is empty.
 func (c *Client) Arrived() <-chan struct{} { return c.events.arrived }

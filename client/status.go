@@ -116,6 +116,13 @@ func (d *DeviceSession) fill(s pq3.Status) {
 // Notices returns what the user must be told once, oldest first, and forgets
 // it.
 func (c *Client) Notices(ctx context.Context) (texts []string, err error) {
+	waiting := 0
+	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
+		waiting, err = tx.CountNotices()
+		return err
+	}); err != nil || waiting == 0 {
+		return nil, err
+	}
 	err = c.update(ctx, func(tx *localdb.Tx) error {
 		rows, err := tx.TakeNotices()
 		for _, row := range rows {

@@ -18,6 +18,9 @@ func (tx *Tx) PutNotice(n Notice) error {
 	return err
 }
 
+// CountNotices counts the notices that wait.
+func (tx *Tx) CountNotices() (int, error) { return tx.count("SELECT count(*) FROM notices") }
+
 // TakeNotices removes and returns the notices, oldest first.
 func (tx *Tx) TakeNotices() ([]Notice, error) {
 	all, err := list(tx, func(row scanner) (n Notice, err error) {

@@ -92,7 +92,7 @@ func (a *app) readFrom(ctx context.Context, c *client.Client, r reading) error {
 
 // await stays connected until a message comes or the time is over.
 func (a *app) await(ctx context.Context, c *client.Client, r reading) error {
-	return stay(ctx, c, r.wait, func() (done bool, err error) {
+	return a.stay(ctx, c, r.wait, func() (done bool, err error) {
 		shown, err := a.show(ctx, c, r)
 		return shown > 0, err
 	})
@@ -104,16 +104,17 @@ func (a *app) follow(ctx context.Context, c *client.Client, r reading, synced er
 	if synced != nil {
 		a.say("note", "the server cannot be reached; trying again until it can")
 	}
-	return stay(ctx, c, r.wait, func() (bool, error) {
+	return a.stay(ctx, c, r.wait, func() (bool, error) {
 		_, err := a.show(context.WithoutCancel(ctx), c, r)
 		return false, err
 	})
 }
 
 // stay keeps the connection and calls look after every arrival, until look is
-// done, limit has passed (0: none) or ctx ends. Receipts for what came in leave
-// before it returns.
-func stay(ctx context.Context, c *client.Client, limit time.Duration, look func() (done bool, err error)) error {
+// done, limit has passed (0: none) or ctx ends. What the user must be told is
+// told at once: a code to compare is good for ten minutes, an alarm is an alarm.
+// Receipts for what came in leave before it returns.
+func (a *app) stay(ctx context.Context, c *client.Client, limit time.Duration, look func() (done bool, err error)) error {
 	online, cancel := context.WithCancel(ctx)
 	if limit > 0 {
 		online, cancel = context.WithTimeout(ctx, limit)
@@ -121,19 +122,22 @@ func stay(ctx context.Context, c *client.Client, limit time.Duration, look func(
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(online) }()
-	for {
-		done, err := look()
-		if err == nil && !done {
-			select {
-			case <-c.Arrived():
-				continue
-			case err = <-ended:
-				return errors.Join(err, refresh(context.WithoutCancel(ctx), c))
-			}
+	done, err := look()
+	for err == nil && !done {
+		change := c.Changed()
+		if err = a.notices(ctx, c); err != nil {
+			break
 		}
-		cancel()
-		return errors.Join(err, <-ended, refresh(context.WithoutCancel(ctx), c))
+		select {
+		case <-c.Arrived():
+			done, err = look()
+		case <-change:
+		case err = <-ended:
+			return errors.Join(err, refresh(context.WithoutCancel(ctx), c))
+		}
 	}
+	cancel()
+	return errors.Join(err, <-ended, refresh(context.WithoutCancel(ctx), c))
 }
 
 // batch is how many messages are written before they are noted as shown, in
