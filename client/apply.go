@@ -49,6 +49,9 @@ func (b *book) apply(from localdb.Contact, m *pq3.Message, message content.Messa
 func (b *book) applyOwn(message content.Message) error {
 	switch body := message.Body.(type) {
 	case content.Sync:
+		if body.What == whatContact {
+			b.client.duties.hurry()
+		}
 		return b.tx.PutArrived(localdb.Arrived{ID: message.ID, What: body.What, Item: body.Data, At: millis(b.now)})
 	case content.Gossip:
 		return b.hear(body.Head[:])

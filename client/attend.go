@@ -176,6 +176,11 @@ func (s *shift) receive(ctx context.Context, deliveries []transport.Delivery) er
 		if err != nil {
 			return err
 		}
+		if s.client.duties.takeUrgent() {
+			if err := s.client.takeIn(ctx); err != nil {
+				return err
+			}
+		}
 		if verdict == held {
 			s.stuck = true
 		}

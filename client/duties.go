@@ -15,6 +15,7 @@ type duties struct {
 	mu      sync.Mutex
 	devices map[account.DeviceID]account.ID
 	room    bool // waiting messages were opened or dropped
+	urgent  bool // news say how somebody stands to the user
 }
 
 func newDuties() *duties { return &duties{devices: map[account.DeviceID]account.ID{}} }
@@ -54,6 +55,23 @@ func (d *duties) takeRoom() bool {
 	room := d.room
 	d.room = false
 	return room
+}
+
+// hurry notes that news are to be taken in before the next delivery: it may be of
+// somebody whom the user has blocked on another device.
+func (d *duties) hurry() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.urgent = true
+}
+
+// takeUrgent reports and forgets whether there are such news.
+func (d *duties) takeUrgent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	urgent := d.urgent
+	d.urgent = false
+	return urgent
 }
 
 // oweContacts looks after every device of every contact.

@@ -142,6 +142,9 @@ var (
 	ErrDeclined = errors.New("the other device did not let this one in")
 	// ErrOvertaken: the account's devices changed while two of them paired.
 	ErrOvertaken = errors.New("the account's devices changed meanwhile, so no device was added")
+	// ErrRenewTooLate: a profile from a copy that is older than the last change of
+	// its account's devices.
+	ErrRenewTooLate = errors.New("the account's devices have changed since this copy was made, so it cannot become a device by itself; nothing was changed")
 	// ErrNotLinked: the other device could not put this one on the account.
 	ErrNotLinked = errors.New("the other device could not finish, so this one is not linked yet")
 	// ErrServer: the server answered, but with a fault or a refusal.

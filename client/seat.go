@@ -100,7 +100,7 @@ func eraseRatchets(tx *localdb.Tx) error {
 // the place of the device that it was: with new keys, no session, and all its
 // contacts and texts. The copied device is off the account with it, so whoever
 // else has a copy is out. It may be repeated. Errors: ErrNoProfile,
-// ErrOvertaken (the account's devices have changed since the copy was made:
+// ErrRenewTooLate (the account's devices have changed since the copy was made:
 // link a new device), ErrOffline.
 func Renew(ctx context.Context, cfg Config) (*Client, error) {
 	db, err := localdb.Open(cfg.Home, cfg.unlock())
@@ -142,7 +142,7 @@ func renew(ctx context.Context, db *localdb.DB) error {
 		return err
 	}
 	if err := publishRenewal(ctx, row, next); err != nil {
-		if errors.Is(err, ErrOvertaken) {
+		if errors.Is(err, ErrRenewTooLate) {
 			err = errors.Join(err, db.Update(ctx, func(tx *localdb.Tx) error { return tx.DropRenewal() }))
 		}
 		return err
@@ -201,7 +201,7 @@ func publishRenewal(ctx context.Context, row localdb.Profile, next localdb.Renew
 		return struct{}{}, server.UpdateRoster(ctx, next.Statement, [][]byte{next.Bundle})
 	})
 	if errors.Is(err, transport.ErrRosterChanged) {
-		return fmt.Errorf("%w (%w)", ErrOvertaken, err)
+		return fmt.Errorf("%w (%w)", ErrRenewTooLate, err)
 	}
 	if err != nil {
 		return remote(err)

@@ -337,3 +337,19 @@ func TestComparisonWithoutTheDeviceThatHasNoKeys(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Somebody whom the user has blocked on one device is not heard on another that
+// finds both in its mailbox.
+func TestABlockComesBeforeWhatTheBlockedSay(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.befriended()
+	laptop := w.sibling(alice)
+	w.say(bob, alice, "before")
+	w.settleAll(alice, laptop, bob)
+	if err := alice.BlockContact(w.ctx, "bob", true); err != nil {
+		t.Fatal(err)
+	}
+	w.say(bob, alice, "after")
+	w.sync(laptop)
+	w.wantSaid(laptop, "bob", "before")
+}
