@@ -84,7 +84,10 @@ func (q *inquirer) alarm(ctx context.Context, failed *LogError) error {
 
 func alarmText(failed *LogError) string {
 	what := "The server's answer does not agree with its log"
-	if errors.Is(failed, kt.ErrFork) {
+	switch {
+	case errors.Is(failed, kt.ErrStale):
+		what = "The server's log has stood still for a day, or the clock of this machine is ahead"
+	case errors.Is(failed, kt.ErrFork):
 		what = "The server showed two different key lists"
 	}
 	return fmt.Sprintf("%s; nothing was sent because of it. The evidence is %s; 'posthorn transparency verify FILE' shows it to anybody.", what, failed.Evidence)

@@ -2,6 +2,7 @@ package kt
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	tlog "github.com/transparency-dev/formats/log"
@@ -88,11 +89,24 @@ func (e *Evidence) verifyAnswer() (Finding, error) {
 	}
 	switch {
 	case errors.Is(refused, ErrStale):
-		return Finding{}, reject.New("V-192", ErrEvidence, "only a clock says that the answer is old, and the clock may be wrong")
+		return e.verifyFrozen()
 	case errors.Is(refused, ErrSignature):
 		return Finding{}, reject.New("V-192", ErrEvidence, "nothing in the answer is signed by the log, so anybody could have made it")
 	}
 	return Finding{false, "As this file's maker says, the server gave this answer. It is refused: " + refused.Error() + ". Of what is in the file the log has signed the checkpoint alone."}, nil
+}
+
+// verifyFrozen is about a log that has stood still, which a clock alone says: the
+// file shows what was served, and never that the clock was right. One that is
+// ahead of the clock is no evidence, because no log signs what is to come.
+func (e *Evidence) verifyFrozen() (Finding, error) {
+	c, err := e.Policy.Checkpoint(e.Answer.Checkpoint)
+	at := time.UnixMilli(int64(e.At))
+	if err != nil || at.Before(c.Newest) {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the clock that the answer was read by was behind the log's")
+	}
+	return Finding{false, fmt.Sprintf("The server gave a checkpoint whose newest signature is of %s when, as this file's maker says, it was %s. A log that stands still looks like this, and so does a clock that is ahead.",
+		c.Newest.UTC().Format(time.DateTime), at.UTC().Format(time.DateTime))}, nil
 }
 
 func (e *Evidence) verifyRecord() (Finding, error) {

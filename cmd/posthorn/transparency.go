@@ -273,7 +273,11 @@ func (a *app) reportLog(failed *client.LogError) int {
 		return exitTrust
 	}
 	a.say("evidence", failed.Evidence)
-	hint := "'posthorn transparency verify FILE' shows it to anybody; ask the operator, and the other person, on another channel"
+	hint := "'posthorn transparency verify FILE' shows it to anybody; "
+	if errors.Is(failed, kt.ErrStale) {
+		hint += "check the clock of this machine first; "
+	}
+	hint += "ask the operator, and the other person, on another channel"
 	if failed.Stopped || errors.Is(failed, kt.ErrFork) {
 		hint += "; names are looked up again after 'posthorn transparency forget --yes'"
 	}
