@@ -211,12 +211,14 @@ func (p *hearing) connect(ctx context.Context, head kt.Head) (decided bool, err 
 	if older.Size > newer.Size {
 		older, newer = newer, older
 	}
-	steps, err := p.server.LogConsistency(ctx, older.Size, newer.Size)
-	if err != nil && !deniesSize(err) {
-		return false, nil
-	}
-	if err == nil && newer.Follows(older.Size, older.Root, steps) == nil {
-		return true, nil
+	var steps [][32]byte
+	for range 2 { // one proof may be damaged on its way
+		if steps, err = p.server.LogConsistency(ctx, older.Size, newer.Size); err != nil && !deniesSize(err) {
+			return false, nil
+		}
+		if err == nil && newer.Follows(older.Size, older.Root, steps) == nil {
+			return true, nil
+		}
 	}
 	return true, p.forked(ctx, p.log, head, steps)
 }
@@ -257,6 +259,7 @@ func (c *Client) catchUp(ctx context.Context, l *ledger) error {
 		err = cp.Fresh(now)
 	}
 	if err == nil {
+		served.Consistency = c.steps(ctx, l, cp, served.Consistency)
 		if err = cp.Follows(l.Size, l.Root, served.Consistency); errors.Is(err, kt.ErrFork) {
 			return c.lied(ctx, l, err, &kt.Evidence{
 				Kind: kt.KindFork, Notes: [2][]byte{l.Note, served.Checkpoint}, Proof: served.Consistency,

@@ -199,6 +199,27 @@ func TestLiesInTheProof(t *testing.T) {
 	}
 }
 
+// TestDamagedProofIsNoFork: a proof that was damaged on its way does not end all
+// look-ups; the server is asked for it once more.
+func TestDamagedProofIsNoFork(t *testing.T) {
+	tn := newTown(t)
+	alice, bob := tn.person("alice"), tn.person("bob")
+	damaged := 0
+	tn.liars[alice].answers("bob", func(a *kt.Answer) {
+		for i := range a.Consistency {
+			damaged++
+			a.Consistency[i][0] ^= 1
+		}
+	})
+	tn.say(alice, bob, "hello")
+	if damaged == 0 {
+		t.Fatal("nothing was damaged")
+	}
+	if view, err := alice.Log(tn.ctx); err != nil || view.Alarm != "" {
+		t.Errorf("an alarm over a damaged proof: %+v, %v", view, err)
+	}
+}
+
 // TestV195ProofWithheld: once a device knows the log, no answer without a proof
 // counts, and a name cannot be hidden either.
 func TestV195ProofWithheld(t *testing.T) {

@@ -208,10 +208,30 @@ func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, ser
 	now := clock.Now()
 	before := kt.Known{Size: l.Size, Root: l.Root, Label: known}
 	v, err := l.policy.Verify(answer, name, record, before, now)
+	if errors.Is(err, kt.ErrFork) {
+		if cp, bad := l.policy.Checkpoint(answer.Checkpoint); bad == nil {
+			answer.Consistency = q.steps(ctx, l, cp, answer.Consistency)
+			v, err = l.policy.Verify(answer, name, record, before, now)
+		}
+	}
 	if err != nil {
 		return nil, q.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
 	}
 	return l.after(v, name, now), nil
+}
+
+// steps leads from the known log to a checkpoint: what was given, or if that does
+// not, what the server gives when it is asked once more. A proof that was damaged
+// on its way is no fork, and a fork has none.
+func (q *inquirer) steps(ctx context.Context, l *ledger, cp *kt.Checkpoint, given [][32]byte) [][32]byte {
+	if cp.Size <= l.Size || cp.Follows(l.Size, l.Root, given) == nil {
+		return given
+	}
+	again, err := q.server.LogConsistency(ctx, l.Size, cp.Size)
+	if err != nil || cp.Follows(l.Size, l.Root, again) != nil {
+		return given
+	}
+	return again
 }
 
 // recordIn is what the log must hold if the answer is true.
