@@ -222,7 +222,7 @@ func (c *Client) goOn(ctx context.Context, err error) error {
 	}
 	return c.update(ctx, func(tx *localdb.Tx) error {
 		for id, why := range stuck.why {
-			if !c.rosters.complain(id) {
+			if errors.Is(why, ErrOffline) || !c.rosters.complain(id) {
 				continue
 			}
 			c.refuse(why)
@@ -230,7 +230,7 @@ func (c *Client) goOn(ctx context.Context, err error) error {
 			if row, err := tx.Contact(id); err == nil {
 				whose = "@" + string(row.Name) + "'s"
 			}
-			if err := notify(tx, fmt.Sprintf("the server says that %s devices have changed and does not prove it; what is for them waits", whose)); err != nil {
+			if err := notify(tx, fmt.Sprintf("the server does not prove %s devices as they are now; what is for them waits", whose)); err != nil {
 				return err
 			}
 		}

@@ -37,6 +37,7 @@ type liar struct {
 	log     *url.URL // where look-ups and the log come from
 	account func(*posthornv1.GetAccountResponse)
 	head    func(*posthornv1.GetHeadResponse)
+	silent  bool // look-ups get no answer
 }
 
 func openLiar(t *testing.T, target string) *liar {
@@ -73,6 +74,10 @@ func (l *liar) lie(r *http.Response) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch path := r.Request.URL.Path; {
+	case strings.HasSuffix(path, "/GetAccount") && l.silent:
+		r.Body, r.ContentLength, r.StatusCode = io.NopCloser(strings.NewReader("")), 0, http.StatusServiceUnavailable
+		r.Header = http.Header{}
+		return nil
 	case r.StatusCode != http.StatusOK:
 		return nil
 	case strings.HasSuffix(path, "/GetAccount") && l.account != nil:
@@ -109,6 +114,13 @@ func (l *liar) about(name account.Name, change func(*posthornv1.GetAccountRespon
 			change(m)
 		}
 	}
+}
+
+// withholds answers to look-ups, and lets the rest through.
+func (l *liar) withholds(silent bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent = silent
 }
 
 // heads lies about the newest checkpoint; with nil no more.

@@ -34,6 +34,13 @@ func (c *Client) flush(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
+		again, err := c.reprove(ctx, renewed, stuck, rows, declined)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
+		}
 		claims, err := c.claims(ctx, rows)
 		if err != nil {
 			return err
