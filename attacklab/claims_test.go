@@ -9,17 +9,13 @@ import (
 	"github.com/posthorn/posthorn/attacklab/attack"
 	"github.com/posthorn/posthorn/attacklab/scenario"
 	"github.com/posthorn/posthorn/attacklab/simulation"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/suite/level3"
 )
 
 // seeds are how often every claim is tried, each time with other keys, another
 // network and other moments of seizure.
-func seeds() uint64 {
-	if testing.Short() {
-		return 1
-	}
-	return 6
-}
+func seeds() uint64 { return uint64(machine.Count(1, 2, 6)) }
 
 // each plays every scenario of a kind on a level with many seeds.
 func each(t *testing.T, level string, try func(t *testing.T, run *simulation.Run, l Level, seed uint64)) {

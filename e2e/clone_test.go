@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // copyHome copies a profile as a backup does.
@@ -61,10 +63,7 @@ func TestTA25CopiesOfAProfile(t *testing.T) {
 	server := startDaemon(t)
 	wire, url := record(t, server.url())
 	alice, bob := register(t, "alice", url), register(t, "bob", url)
-	points := 6
-	if !testing.Short() {
-		points = 50
-	}
+	points := machine.Count(6, 10, 50)
 	n := 0
 	talk := func() {
 		for range 1 + random.IntN(2) {

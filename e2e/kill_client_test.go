@@ -5,15 +5,12 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // killPoints is how often a process is killed in each of the kill tests.
-func killPoints() int {
-	if testing.Short() {
-		return 12
-	}
-	return 100
-}
+func killPoints() int { return machine.Count(12, 20, 100) }
 
 // TestClientKilledAtRandomPoints: Alice and Bob write to each other, and their
 // programs are killed again and again, while sending and while reading. No

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // linkedCommand lets a new profile onto the account of an old one, as two
@@ -79,10 +81,7 @@ func TestLinkKilledAtRandomPoints(t *testing.T) {
 		bob.must("send", "@alice", text)
 	}
 	alice.must("read")
-	points := 5
-	if !testing.Short() {
-		points = 25
-	}
+	points := machine.Count(5, 8, 25)
 	for i := range points {
 		laptop := newPerson(t, "laptop")
 		limit := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 	"github.com/posthorn/posthorn/server/store/postgres"
@@ -135,10 +136,7 @@ func TestMoveKilledAtManyPoints(t *testing.T) {
 	t.Parallel()
 	cluster := pgtest.New(t)
 	whole := timeOfAMove(t, cluster)
-	points := 9
-	if testing.Short() {
-		points = 3
-	}
+	points := machine.Count(3, 4, 9)
 	midway := 0
 	for n := range points {
 		point := whole * time.Duration(n+1) / time.Duration(points-1)

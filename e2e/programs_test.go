@@ -25,7 +25,10 @@ import (
 // binaries is where TestMain puts the programs under test.
 var binaries string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	machine.Wide(6)
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "posthorn-e2e-")

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 const began = 1_000_000
@@ -134,10 +136,7 @@ func TestV251RunThatTookTooLong(t *testing.T) {
 // test plays his best order of steps and counts how often the last three digits
 // agree: one time in a thousand, no more.
 func TestManInTheMiddleGuesses(t *testing.T) {
-	runs := 60_000
-	if testing.Short() {
-		runs = 10_000
-	}
+	runs := machine.Count(10_000, 20_000, 60_000)
 	d, hits := newDice(14), 0
 	mallory := d.person()
 	for range runs {

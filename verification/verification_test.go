@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/internal/reject"
 )
 
@@ -56,10 +57,7 @@ func TestPairCodeIsTheSameAtBothEnds(t *testing.T) {
 
 // A30: whatever bound field changes, the code changes.
 func TestCodesDifferForAnyChange(t *testing.T) {
-	pairs := 1_000_000
-	if testing.Short() {
-		pairs = 20_000
-	}
+	pairs := machine.Count(20_000, 200_000, 1_000_000)
 	d := newDice(2)
 	for i := range pairs {
 		a, b := d.person(), d.person()

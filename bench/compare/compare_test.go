@@ -3,17 +3,35 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
 
+// programs is where TestMain puts posthornd and load.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "compare-programs-")
+	if err == nil {
+		defer os.RemoveAll(folder)
+		err = build(context.Background(), folder)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building the programs:", err)
+		return 1
+	}
+	programs = folder
+	return m.Run()
+}
+
 // TestPosthornRound runs one small round of each kind against posthornd, and
 // prints the table of it.
 func TestPosthornRound(t *testing.T) {
-	programs := t.TempDir()
-	if err := build(t.Context(), programs); err != nil {
-		t.Fatal(err)
-	}
 	all := []*contestant{
 		{name: "stored", synced: true, server: posthorn{programs: programs}},
 		{name: "fan-out", synced: true, server: posthorn{programs: programs, envelopes: 3}},
@@ -35,10 +53,6 @@ func TestPosthornRound(t *testing.T) {
 
 // TestCatchUpFigure takes one of posthornd's own figures.
 func TestCatchUpFigure(t *testing.T) {
-	programs := t.TempDir()
-	if err := build(t.Context(), programs); err != nil {
-		t.Fatal(err)
-	}
 	out := &strings.Builder{}
 	if err := own(t.Context(), out, programs, "catch-up"); err != nil || !strings.Contains(out.String(), " ms |") {
 		t.Errorf("%v: %s", err, out)

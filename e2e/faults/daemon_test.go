@@ -131,6 +131,22 @@ func (d *daemon) dead() bool {
 	}
 }
 
+// frozen reports whether the server has stopped writing and says so, and not
+// ended, or is just ending.
+func (d *daemon) frozen() bool {
+	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-d.died:
+			return false
+		default:
+		}
+		if d.health() == http.StatusServiceUnavailable {
+			return true
+		}
+	}
+	return !d.dead()
+}
+
 // kill ends the life without a warning.
 func (d *daemon) kill() {
 	select {

@@ -14,6 +14,7 @@ import (
 // answered for is there, it refuses writes and says so, and goes on
 // delivering; with room on the disk and a restart all is well.
 func TestDiskRunsFull(t *testing.T) {
+	t.Parallel()
 	disk := newImage(t, 160)
 	r := newRun(t, filepath.Join(disk.mount, "data"), newPeople(t))
 	r.warm()
@@ -40,6 +41,7 @@ func TestDiskRunsFull(t *testing.T) {
 // is under way at that moment ext4 answers without an error, though what it
 // synced is lost, and no program can know better.
 func TestDiskTurnsReadOnly(t *testing.T) {
+	t.Parallel()
 	disk := newImage(t, 160)
 	r := newRun(t, filepath.Join(disk.mount, "data"), newPeople(t))
 	r.warm()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/posthorn/posthorn/internal/machine"
@@ -55,12 +56,19 @@ func (i *image) must(command ...string) {
 	}
 }
 
-// down unmounts. Nobody may have a file of it open.
+// down unmounts. Nobody may have a file of it open, but for a moment: a process
+// that another test starts has what we have until it is the other program.
 func (i *image) down() {
 	i.t.Helper()
-	if i.up {
-		i.up = false
-		i.must("umount", i.mount)
+	if !i.up {
+		return
+	}
+	i.up = false
+	for end := time.Now().Add(patience); exec.Command("umount", i.mount).Run() != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			i.must("umount", i.mount)
+			return
+		}
 	}
 }
 

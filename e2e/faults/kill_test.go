@@ -53,10 +53,12 @@ var endingShare = map[string]int{"sync": 20, "range": 15, "write": 25, "size": 3
 // undone, no mailbox is shorter, and posthornd check finds nothing. This is
 // attack A38 with a process that dies.
 func TestKilledAtEveryOperation(t *testing.T) {
+	t.Parallel()
 	needTracer(t)
-	people := newPeople(t)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			people := newPeople(t)
 			everyOperation(t, kind, endingShare[kind], func(at *countdown) *run {
 				return newRun(t, filepath.Join(t.TempDir(), "data"), people)
 			}, func() {})
@@ -68,12 +70,12 @@ func TestKilledAtEveryOperation(t *testing.T) {
 // operation the file system stops taking anything, and what was not synced is
 // gone.
 func TestPowerCutAtEveryOperation(t *testing.T) {
+	t.Parallel()
 	needTracer(t)
-	disk := newImage(t, 512)
-	people := newPeople(t)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
-			before := ""
+			t.Parallel()
+			disk, people, before := newImage(t, 512), newPeople(t), ""
 			everyOperation(t, kind, 2*endingShare[kind], func(at *countdown) *run {
 				if err := os.RemoveAll(before); err != nil { // a cut may bring it back
 					t.Fatal(err)
@@ -88,9 +90,9 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 				}
 				return r
 			}, disk.again)
+			disk.fsck()
 		})
 	}
-	disk.fsck()
 }
 
 // everyOperation ends the script at each operation of a kind, or at one of
@@ -106,6 +108,10 @@ func everyOperation(t *testing.T, kind string, part int, prepare func(*countdown
 		if at.where == "" {
 			if err != nil {
 				t.Errorf("nothing was spoilt, but: %v", err)
+			}
+			if points == 0 && at.seen > 0 && !t.Failed() {
+				k, step = lateStart(first, step, at.seen)
+				continue
 			}
 			t.Logf("ended at %d of %d; %d envelopes accepted before, %d given again, 0 lost", points, at.seen, accepted, repeats)
 			return

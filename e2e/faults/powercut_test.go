@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // cuts is how often the power fails.
@@ -18,7 +20,7 @@ func cuts() int {
 	if *whole {
 		return 100
 	}
-	return 40
+	return machine.Count(5, 10, 40)
 }
 
 // TestPowerCuts: under load, at a random moment, the file system stops taking
@@ -27,6 +29,7 @@ func cuts() int {
 // empty folder, so that some cuts fall into the making of a store. This is
 // attack A38 with a machine that dies.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	disk := newImage(t, 512)
 	wantBite(t, disk)
 	seed := rand.Uint64()
@@ -57,6 +60,7 @@ func TestPowerCuts(t *testing.T) {
 // TestHaltedServerStandsStill is the control of each cut: what follows a halt
 // comes after everything that the server has done.
 func TestHaltedServerStandsStill(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t, filepath.Join(t.TempDir(), "data"))
 	if err := d.start(); err != nil {
 		t.Fatal(err)

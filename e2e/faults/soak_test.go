@@ -25,6 +25,7 @@ var soakFor = flag.Duration("soak", 10*time.Second, "how long TestSoak loads a s
 // strangers open connections and say half of something. Nothing is lost, and
 // memory, goroutines and descriptors of the server stay where they were.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	var people []*device
 	for _, name := range []account.Name{"alice", "bob", "carol", "dave", "erin", "frank"} {
 		d := newDevice(t, name, 1)

@@ -3,7 +3,8 @@
 package faults
 
 import (
-	"errors"
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/posthorn/posthorn/internal/machine"
@@ -164,25 +166,53 @@ func (r *tracer) take() error {
 	return syscall.PtraceCont(r.pid, 0)
 }
 
-// follow handles stops until no thread is left.
+// follow handles stops until the process has ended. Its last thread is the one
+// that it began with.
 func (r *tracer) follow() (code int) {
-	code = -1
 	for {
+		tid, err := r.next()
+		if err != nil {
+			return -1
+		}
 		var status syscall.WaitStatus
-		tid, err := syscall.Wait4(-1, &status, syscall.WALL|syscall.WNOTHREAD, nil)
-		if errors.Is(err, syscall.EINTR) {
+		if _, err := syscall.Wait4(tid, &status, syscall.WALL|syscall.WNOTHREAD, nil); err != nil {
 			continue
 		}
-		if err != nil {
-			return code
-		}
 		switch {
-		case status.Exited() && tid == r.pid:
-			code = status.ExitStatus()
+		case tid == r.pid && (status.Exited() || status.Signaled()):
+			return status.ExitStatus() // -1 after a signal
 		case status.Stopped():
 			_ = syscall.PtraceCont(tid, r.stopped(tid, status)) // fails when the thread is gone
 		}
 	}
+}
+
+// next waits for a thread of ours that has something to say. What it says stays
+// to be fetched. Our own thread may have started other processes before it was
+// ours alone, and what becomes of those is for others to hear.
+func (r *tracer) next() (tid int, err error) {
+	for {
+		var said [128]byte // siginfo_t
+		const everybody, ended, stopped, leave, pidAt = 0, 4, 2, 0x01000000, 16
+		_, _, e := syscall.Syscall6(syscall.SYS_WAITID, everybody, 0, uintptr(unsafe.Pointer(&said[0])),
+			ended|stopped|leave|syscall.WALL|syscall.WNOTHREAD, 0, 0)
+		tid := int(binary.NativeEndian.Uint32(said[pidAt:]))
+		switch {
+		case e == syscall.EINTR:
+		case e != 0:
+			return 0, e
+		case r.fresh[tid] || traced(tid):
+			return tid, nil
+		default:
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// traced reports whether a thread is under a tracer.
+func traced(tid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	return err == nil && !bytes.Contains(status, []byte("\nTracerPid:\t0\n"))
 }
 
 // stopped handles one stop and returns the signal to pass on.

@@ -6,12 +6,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/posthorn/posthorn/internal/machine"
 )
 
 // program is the posthorn under test. It goes by a clock that a test can move.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	machine.Wide(6)
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "posthorn-liar-")

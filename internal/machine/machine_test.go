@@ -18,6 +18,18 @@ func (v *verdict) Fatalf(format string, args ...any) { v.failed = fmt.Sprintf(fo
 
 func (v *verdict) Skip(args ...any) { v.skipped = fmt.Sprint(args...) }
 
+func TestCountIsWholeInCI(t *testing.T) {
+	for ci, want := range map[string]int{"": 2, "1": 3} {
+		t.Setenv("POSTHORN_CI", ci)
+		if testing.Short() {
+			want = 1
+		}
+		if got := Count(1, 2, 3); got != want {
+			t.Errorf("POSTHORN_CI=%q: %d, want %d", ci, got, want)
+		}
+	}
+}
+
 func TestMissingToolSkipsOrFails(t *testing.T) {
 	for ci, want := range map[string]func(*verdict) bool{
 		"":  func(v *verdict) bool { return v.failed == "" && strings.Contains(v.skipped, "no-such-tool") },

@@ -11,18 +11,14 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
-// rounds is how often a test damages a store in each of its two states: a
-// thousand times in all, and a tenth of that in the short form.
-func rounds() int {
-	if testing.Short() {
-		return 50
-	}
-	return 500
-}
+// rounds is how often a test damages a store in each of its two states: in CI a
+// thousand times in all.
+func rounds() int { return machine.Count(50, 125, 500) }
 
 // writeContent is what damaged stores held: boxes of envelopes and a few values.
 func writeContent(t *testing.T, s store.Store) {
