@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/blob/dir"
 	"github.com/posthorn/posthorn/server/store"
@@ -29,7 +30,7 @@ type office struct {
 }
 
 func openOffice(t *testing.T) *office {
-	o := &office{t: t, store: memory.New(), address: "127.0.0.1:0", blobs: t.TempDir()}
+	o := &office{t: t, store: memory.New(), address: machine.Address(t), blobs: t.TempDir()}
 	o.open()
 	o.url = "http://" + o.address
 	t.Cleanup(func() {

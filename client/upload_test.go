@@ -157,7 +157,7 @@ func TestTransfersTakeLittleMemory(t *testing.T) {
 		}
 		size <<= 20
 	}
-	w := newWorld(t)
+	w := newWorldAlone(t)
 	w.ctx = t.Context()
 	w.office.limits = server.Limits{AttachmentSize: api.MaxAttachment, AttachmentBytes: server.Rate{PerSecond: 4 << 30, Burst: 4 << 30}}
 	w.office.close()

@@ -18,11 +18,13 @@ import (
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/content"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/pq3"
 )
 
 // TestMain fails the package when a goroutine outlives its test.
 func TestMain(m *testing.M) {
+	machine.Wide(6)
 	goleak.VerifyTestMain(m)
 }
 
@@ -34,8 +36,15 @@ type world struct {
 	homes  map[*Client]Config
 }
 
+// newWorld is for tests that may run beside others: they mostly wait.
 func newWorld(t *testing.T) *world {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Parallel()
+	return newWorldAlone(t)
+}
+
+// newWorldAlone is for tests that measure the whole process.
+func newWorldAlone(t *testing.T) *world {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return &world{t: t, ctx: ctx, office: openOffice(t), homes: map[*Client]Config{}}
 }
