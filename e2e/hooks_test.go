@@ -19,6 +19,7 @@ var traces = []string{
 // TestHooksAreAbsentFromOrdinaryBuilds compares the programs as everybody
 // builds them with those of the tag testhooks.
 func TestHooksAreAbsentFromOrdinaryBuilds(t *testing.T) {
+	t.Parallel()
 	withHooks := hooked.programs(t)
 	for _, name := range []string{"posthorn", "posthornd"} {
 		for _, trace := range traces {
@@ -44,6 +45,7 @@ func holds(t *testing.T, file, text string) bool {
 // TestOrdinaryBuildsIgnoreTheHooks sets the variables for ordinary programs:
 // they neither fail on an absurd offset nor write a secret.
 func TestOrdinaryBuildsIgnoreTheHooks(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secrets")
 	env := []string{"POSTHORN_TEST_CLOCK_OFFSET=absurd", "POSTHORN_TEST_SECRETS_FILE=" + file}
 	d := newDaemon(t, filepath.Join(t.TempDir(), "server"))

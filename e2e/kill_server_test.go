@@ -89,6 +89,27 @@ func (e *engine) writeUntil(ctx context.Context, to account.Name) {
 	}
 }
 
+// moreAccepted waits until the server has accepted n more texts at once.
+func (e *engine) moreAccepted(t *testing.T, n int) {
+	t.Helper()
+	count := func() (accepted int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, ok := range e.accepted {
+			if ok {
+				accepted++
+			}
+		}
+		return accepted
+	}
+	before := count()
+	for end := time.Now().Add(time.Minute); count() < before+n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not %d texts of %s were accepted within a minute", n, e.name)
+		}
+	}
+}
+
 // syncSoon syncs, with a few tries while connections recover.
 func (e *engine) syncSoon(t *testing.T) {
 	t.Helper()

@@ -62,11 +62,13 @@ func TestServerMovedIntoADatabase(t *testing.T) {
 		load.Go(func() { pair[0].writeUntil(ctx, pair[1].name) })
 		load.Go(func() { _ = pair[0].Run(ctx) })
 	}
-	time.Sleep(500 * time.Millisecond)
+	alice.moreAccepted(t, 12)
+	bob.moreAccepted(t, 12)
 	if r := server.migrate(url, "--json"); r.code != 0 || !strings.Contains(r.stdout, `"mailboxes":2,`) {
 		t.Errorf("migrate: exit %d, %q, %q", r.code, r.stdout, r.stderr)
 	}
-	time.Sleep(time.Second)
+	alice.moreAccepted(t, 12)
+	bob.moreAccepted(t, 12)
 	if r := server.migrate(url); r.code != 1 || !strings.Contains(r.stderr, "runs on a database already") {
 		t.Errorf("migrate again: exit %d, %q", r.code, r.stderr)
 	}

@@ -16,12 +16,16 @@ import (
 
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	machine.Wide(6)
+	goleak.VerifyTestMain(m)
+}
 
 // office is a server that answers on a loopback port.
 type office struct {

@@ -59,6 +59,7 @@ func TestCheckCountsASoundStore(t *testing.T) {
 // TestCheckNamesDamage: records that the engine finds in order, and that do not
 // fit each other.
 func TestCheckNamesDamage(t *testing.T) {
+	t.Parallel()
 	box := store.Box{1}
 	put := func(key, val []byte) func(*pebble.Store) error {
 		return func(s *pebble.Store) error { return pebble.Put(s, key, val) }

@@ -27,6 +27,7 @@ func numbered(box store.Box, n uint64) store.Envelope {
 // Writers go on while checkpoints are made. Each has all that was acked before
 // it began, is sound, and opens.
 func TestCheckpointsUnderLoad(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	s := folder{dir: filepath.Join(root, "store")}.Open(t).(*pebble.Store)
 	defer s.Close()

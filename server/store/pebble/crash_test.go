@@ -62,6 +62,7 @@ func (p *promises) snapshot() *promises {
 // what is left against what was promised before. Each cut goes on from the one
 // before. It is attack A38 at the store.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -71,11 +71,17 @@ func readContent(t *testing.T, s store.Store) (wrong string, loud bool) {
 // was cut, apart from the last record of the log: nothing after it says that it
 // was synced, so damage there looks like a write that was torn. It is attack
 // A39 at the store. Whatever a call notices, Check has found before.
-func TestBitFlips(t *testing.T) { damageFiles(t, flipOne) }
+func TestBitFlips(t *testing.T) {
+	t.Parallel()
+	damageFiles(t, flipOne)
+}
 
 // TestTruncations is TestBitFlips with files that lost their ends. A log that
 // is cut short looks like one whose last writes were torn.
-func TestTruncations(t *testing.T) { damageFiles(t, truncateOne) }
+func TestTruncations(t *testing.T) {
+	t.Parallel()
+	damageFiles(t, truncateOne)
+}
 
 // damaging changes one file and says where. torn: the damage may look like a
 // write that a power cut stopped.

@@ -131,6 +131,7 @@ func faults() []*fault {
 // Whatever the disk refuses: the store stops, says so, goes on reading, and
 // loses nothing that it had accepted. Attack A38, the disk's side.
 func TestDiskFaults(t *testing.T) {
+	t.Parallel()
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
 			mem := vfs.NewCrashableMem()

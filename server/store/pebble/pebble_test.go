@@ -28,6 +28,7 @@ func (f folder) Open(t *testing.T) store.Store {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Opener { return folder{dir: t.TempDir()} })
 }
 

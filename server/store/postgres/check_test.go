@@ -46,6 +46,7 @@ func furnish(t *testing.T, url string) {
 
 // A sound store is found sound, also while a server uses it.
 func TestCheckOfASoundStore(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	if _, err := postgres.Check(t.Context(), url, postgres.Options{}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of an empty database: %v", err)
@@ -65,6 +66,7 @@ func TestCheckOfASoundStore(t *testing.T) {
 
 // Whatever contradicts something else is named, once, and nothing else is.
 func TestCheckNamesDamage(t *testing.T) {
+	t.Parallel()
 	one := `'\x01000000000000000000000000000000'`
 	two, three, four := strings.Replace(one, "01", "02", 1), strings.Replace(one, "01", "03", 1), strings.Replace(one, "01", "04", 1)
 	insert := `INSERT INTO posthorn.envelopes SELECT %s, %d, at, id, sender, data FROM posthorn.envelopes WHERE box = ` + one + ` LIMIT 1`

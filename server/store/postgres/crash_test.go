@@ -133,6 +133,7 @@ func (l *ledger) under(t *testing.T, s store.Store, f func()) {
 // stays open, goes on when it is back, and nothing that was acknowledged is
 // lost. It is attack A38 at the store.
 func TestKilledDatabase(t *testing.T) {
+	t.Parallel()
 	c := pgtest.New(t)
 	s := opened(t, c.URL("postgres"), postgres.Options{})
 	createBoxes(t, s)
@@ -186,6 +187,7 @@ func TestBrokenConnections(t *testing.T) {
 // promoted. The store goes on with it, and refuses the old primary when that
 // comes back.
 func TestPromotedStandbyV120(t *testing.T) {
+	t.Parallel()
 	primary := pgtest.New(t)
 	standby := primary.Standby(t, "second")
 	primary.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (second)'")
@@ -217,6 +219,7 @@ func TestPromotedStandbyV120(t *testing.T) {
 
 // A standby alone is refused, and nothing else happens to it.
 func TestStandbyIsRefusedV120(t *testing.T) {
+	t.Parallel()
 	primary := pgtest.New(t)
 	s := opened(t, primary.URL("postgres"), postgres.Options{})
 	createBoxes(t, s)
@@ -227,6 +230,7 @@ func TestStandbyIsRefusedV120(t *testing.T) {
 // While the only standby of a quorum is away, appends do not return, and what
 // they wrote is not seen; when it is back they go through.
 func TestNoQuorumNoAck(t *testing.T) {
+	t.Parallel()
 	primary := pgtest.New(t)
 	standby := primary.Standby(t, "second")
 	s := opened(t, primary.URL("postgres"), postgres.Options{Patience: 2 * time.Second})

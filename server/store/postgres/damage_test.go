@@ -213,6 +213,7 @@ func TestNewEpochEndsOldConnections(t *testing.T) {
 
 // A database that hangs does not keep a store from closing.
 func TestCloseWhileTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	s := database{url, postgres.Options{AckDelay: time.Hour}}.Open(t)
 	createBoxes(t, s)

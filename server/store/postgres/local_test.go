@@ -23,6 +23,7 @@ func standbys(t *testing.T, c *pgtest.Cluster, names string) {
 // write has locked. When a standby is back so is everything, and nothing was
 // confirmed that was not safe.
 func TestWithoutAnyStandby(t *testing.T) {
+	t.Parallel()
 	c := pgtest.New(t)
 	s := opened(t, c.URL("postgres"), postgres.Options{Patience: 3 * time.Second})
 	box, other := store.Box{1}, store.Box{2}

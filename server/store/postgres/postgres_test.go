@@ -5,13 +5,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/postgres"
 	"github.com/posthorn/posthorn/server/store/postgres/pgtest"
 	"github.com/posthorn/posthorn/server/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+func TestMain(m *testing.M) {
+	machine.Wide(4)
+	os.Exit(pgtest.Run(m))
+}
 
 // database opens one database again and again.
 type database struct {
@@ -29,11 +33,13 @@ func (d database) Open(t *testing.T) store.Store {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Opener { return database{url: pgtest.Database(t)} })
 }
 
 // Acks are applied in the midst of everything.
 func TestContractWithHastyAcks(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the contract once is enough for a short run")
 	}

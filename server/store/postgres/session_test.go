@@ -55,6 +55,7 @@ func nameOf(url string) string {
 }
 
 func TestUnsafeServerIsRefusedV121(t *testing.T) {
+	t.Parallel()
 	for _, setting := range []string{"fsync", "full_page_writes"} {
 		c := pgtest.New(t, setting+"=off")
 		refused(t, c.URL("postgres"), postgres.Options{}, postgres.ErrUnsafe, setting+" is off")
@@ -124,6 +125,7 @@ func TestManyStartsMigrateOnce(t *testing.T) {
 }
 
 func TestAnotherSystemIsRefusedV120(t *testing.T) {
+	t.Parallel()
 	seen := filepath.Join(t.TempDir(), "seen.json")
 	first := pgtest.Database(t)
 	if err := (database{first, postgres.Options{SeenFile: seen}}).Open(t).Close(); err != nil {

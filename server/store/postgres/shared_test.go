@@ -18,6 +18,7 @@ import (
 // in calls over several of them, while a fourth one acks. Numbers stay without
 // a gap, each is given once, and nobody waits for a deadlock to end.
 func TestSeveralStoresOnOneDatabase(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	var stores []store.Store
 	for range 4 {
@@ -133,6 +134,7 @@ func TestOneShareOverSeveralStores(t *testing.T) {
 // Presence that one store has written is what another one answers, until the
 // first one is closed.
 func TestPresenceOverSeveralStores(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Database(t)
 	a, b := database{url: url}.Open(t), opened(t, url, postgres.Options{})
 	box := store.Box{1}
