@@ -48,7 +48,7 @@ func (o *logOptions) open(ctx context.Context, data string, kept store.Store, sh
 	}
 	l, err := ktlog.Open(ctx, ktlog.Options{
 		Folder: filepath.Join(data, logFolder), KeysFolder: filepath.Join(data, logKeysFolder), Records: kept, Shared: shared,
-		Witnesses: policy, Interval: o.interval, Now: clock.Now, Logger: log, Failed: counts.WitnessFailed,
+		Witnesses: policy, Interval: o.interval, Heartbeat: clock.Nap(ktlog.Heartbeat), Now: clock.Now, Logger: log, Failed: counts.WitnessFailed,
 	})
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ type Options struct {
 	Shared     bool          // other nodes have the same records
 	Witnesses  []byte        // tlog-policy with witnesses and a quorum; empty: none are asked
 	Interval   time.Duration // between two epochs; 0: DefaultInterval
+	Heartbeat  time.Duration // between two signatures while nothing changes; 0: Heartbeat
 	Now        func() time.Time
 	Logger     *slog.Logger
 	// Failed is called for each attempt at a witness that brought no signature;
@@ -99,6 +100,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = Heartbeat
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -128,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 
 // openTiles opens the folder, and refuses one that goes beyond the store.
 func (l *Log) openTiles(ctx context.Context) (err error) {
-	o := treeOptions{policy: l.o.Witnesses, client: l.pacer.client(), republish: Heartbeat, now: l.o.Now}
+	o := treeOptions{policy: l.o.Witnesses, client: l.pacer.client(), republish: l.o.Heartbeat, now: l.o.Now}
 	if l.tiles, err = openTiles(ctx, l.o.Folder, l.keys, o); err != nil {
 		return err
 	}

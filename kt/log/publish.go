@@ -147,13 +147,14 @@ func (l *Log) sameUpdates(ctx context.Context) error {
 }
 
 // newer reports whether a checkpoint is to replace a published one: it is of a
-// greater size, or was signed later.
+// greater size, or was signed later, or the other one in a time to come: the
+// clock was wrong then, and no device believes such a date.
 func (l *Log) newer(c *kt.Checkpoint, than headRecord) bool {
 	if c.Size != than.size {
 		return c.Size > than.size
 	}
 	present, err := l.policy.Checkpoint(than.checkpoint)
-	return err != nil || c.Newest.After(present.Newest)
+	return err != nil || c.Newest.After(present.Newest) || present.Newest.After(l.o.Now().Add(Heartbeat))
 }
 
 // stands checks what is about to be served as whoever gets it will.
