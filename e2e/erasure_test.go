@@ -116,11 +116,12 @@ func (w *talker) say(line string) {
 // collect runs the process's garbage collector to its end.
 func (w *talker) collect() {
 	w.t.Helper()
+	before := countKinds(readSecrets(w.t, w.secrets))["collected"]
 	if err := w.process.Process.Signal(syscall.SIGUSR1); err != nil {
 		w.t.Fatal(err)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if countKinds(readSecrets(w.t, w.secrets))["collected"] > 0 {
+		if countKinds(readSecrets(w.t, w.secrets))["collected"] > before {
 			return
 		}
 		if time.Now().After(end) {
@@ -141,9 +142,7 @@ func (w *talker) scan(v variant, mustBeGone bool) {
 		secrets[i] = c.bytes
 	}
 	memory, disk, control := newHaystack(secrets), newHaystack(secrets), newHaystack(live)
-	if err := w.process.Process.Signal(syscall.SIGSTOP); err != nil {
-		w.t.Fatal(err)
-	}
+	w.halt()
 	inMemory, err := memory.searchProcess(w.process.Process.Pid)
 	if err == nil {
 		_, err = control.searchProcess(w.process.Process.Pid)
@@ -192,16 +191,7 @@ func (w *talker) erased() (gone []created, live [][]byte) {
 // copy of it: session states, skipped keys, prekeys.
 func (w *talker) held() (material []byte) {
 	w.t.Helper()
-	dir := filepath.Join(w.t.TempDir(), "copy")
-	if err := os.CopyFS(dir, os.DirFS(w.home)); err != nil {
-		w.t.Fatal(err)
-	}
-	passphrase := func(bool) ([]byte, error) { return []byte("correct horse battery staple"), nil }
-	db, err := localdb.Open(dir, localdb.Unlock{Passphrase: passphrase})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	err = db.View(w.t.Context(), func(tx *localdb.Tx) error {
+	w.inCopy(func(tx *localdb.Tx) error {
 		sessions, err := tx.AllSessions()
 		for _, s := range sessions {
 			skipped, err2 := tx.Skipped(s.Device, s.ID)
@@ -214,10 +204,57 @@ func (w *talker) held() (material []byte) {
 		}
 		return errors.Join(err, err3)
 	})
-	if err := errors.Join(err, db.Close()); err != nil || len(material) == 0 {
-		w.t.Fatalf("%d bytes of keys, %v", len(material), err)
+	if len(material) == 0 {
+		w.t.Fatal("no keys at all")
 	}
 	return material
+}
+
+// inCopy reads a copy of the profile, taken while the process stands still.
+func (w *talker) inCopy(read func(*localdb.Tx) error) {
+	w.t.Helper()
+	dir := filepath.Join(w.t.TempDir(), "copy")
+	w.halt()
+	err := os.CopyFS(dir, os.DirFS(w.home))
+	if err := errors.Join(err, w.process.Process.Signal(syscall.SIGCONT)); err != nil {
+		w.t.Fatal(err)
+	}
+	passphrase := func(bool) ([]byte, error) { return []byte("correct horse battery staple"), nil }
+	db, err := localdb.Open(dir, localdb.Unlock{Passphrase: passphrase})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := errors.Join(db.View(w.t.Context(), read), db.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// halt stops the process and waits until all of its threads stand still.
+func (w *talker) halt() {
+	w.t.Helper()
+	if err := w.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		w.t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); !stopped(w.process.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatal("the process does not stop")
+		}
+	}
+}
+
+// stopped reports whether no thread of a process runs.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return false
+	}
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		if _, after, ok := bytes.Cut(stat, []byte(") ")); err == nil && (!ok || after[0] != 'T') {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 // report lists what was found by kind and place, without the bytes.
