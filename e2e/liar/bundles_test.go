@@ -57,3 +57,39 @@ func TestA16A27Bundles(t *testing.T) {
 	alice.must("send", "@victim", "and now to you")
 	alice.wroteOnlyTo(victim)
 }
+
+// A bundle older than one that the client has seen, genuine in all else: it is
+// refused by every later run of the program, and by nobody who saw no newer one.
+func TestTA16V59OlderBundle(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, nil)
+	alice, dave, victim := o.join("alice"), o.join("dave"), o.puppet("victim")
+	alice.must("send", "@victim", "under the newest bundle")
+	older := victim.bundle(-hour, 29*24*hour)
+	serve := func(p *person) {
+		p.front.onBundle(func(a *posthornv1.FetchBundleResponse) { a.Bundle = older })
+	}
+	o.ahead(8 * 24 * hour) // a week without a rekey: the next text has to start a session
+	alice.move(8 * 24 * hour)
+	dave.move(8 * 24 * hour)
+	serve(alice)
+	for _, text := range []string{"kept", "kept as well"} { // each run is a new process
+		alice.refuses("V-59", "send", "@victim", text)
+	}
+	serve(dave)
+	dave.must("send", "@victim", "he has seen no newer one")
+	dave.wroteOnlyTo(victim)
+
+	alice.front.honest()
+	before := len(alice.front.envelopes())
+	o.publishes(victim, victim.bundle(2*time.Minute, 29*24*hour))
+	alice.must("send", "@victim", "under a newer bundle")
+	if sent := len(alice.front.envelopes()) - before; sent < 3 {
+		t.Errorf("%d envelopes: the two texts that waited are not among them", sent)
+	}
+	alice.wroteOnlyTo(victim)
+	serve(alice)
+	alice.move(16 * 24 * hour)
+	o.ahead(16 * 24 * hour)
+	alice.refuses("V-59", "send", "@victim", "and again")
+}

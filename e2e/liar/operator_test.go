@@ -2,11 +2,14 @@ package liar
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/kt"
 	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server"
@@ -22,7 +25,8 @@ type operator struct {
 	log    *ktlog.Log
 	server *server.Server
 	url    string
-	policy []byte // witnesses, as the operator writes it
+	policy []byte       // witnesses, as the operator writes it
+	shift  atomic.Int64 // of the log's clock, as a duration
 }
 
 // patience bounds what a test waits for.
@@ -73,7 +77,7 @@ func (o *operator) open(records ktlog.Records) *ktlog.Log {
 	o.t.Helper()
 	l, err := ktlog.Open(within(o.t), ktlog.Options{
 		Folder: filepath.Join(o.t.TempDir(), "kt"), KeysFolder: o.keys, Records: records, Witnesses: o.policy,
-		Interval: time.Millisecond, Now: time.Now,
+		Interval: time.Millisecond, Now: o.now,
 	})
 	if err != nil {
 		o.t.Fatal(err)
@@ -83,6 +87,15 @@ func (o *operator) open(records ktlog.Records) *ktlog.Log {
 		o.t.Fatal(err)
 	}
 	return l
+}
+
+func (o *operator) now() time.Time { return time.Now().Add(time.Duration(o.shift.Load())) }
+
+// ahead moves the log's clock to now and an offset, and has it sign something new.
+func (o *operator) ahead(offset time.Duration) {
+	o.t.Helper()
+	o.shift.Store(int64(offset))
+	publish(o.t, o.log, newPuppet(o.t, account.Name(fmt.Sprintf("later%d", offset/time.Hour))).record())
 }
 
 // fork is a second log that has all of the first so far and goes its own way:

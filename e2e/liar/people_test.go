@@ -165,12 +165,27 @@ func (o *operator) puppet(name account.Name) *puppet {
 
 // register gives a puppet its name.
 func (o *operator) register(p *puppet) error {
+	return o.asDevice(p, func(c *transport.Client) error {
+		return c.Register(within(o.t), p.name, p.roster.Statements()[0], p.bundle(0, pq3.BundleLife))
+	})
+}
+
+// publishes replaces a puppet's bundle.
+func (o *operator) publishes(p *puppet, bundle []byte) {
+	o.t.Helper()
+	if err := o.asDevice(p, func(c *transport.Client) error { return c.PublishBundle(within(o.t), bundle) }); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// asDevice speaks to the server as a puppet's device.
+func (o *operator) asDevice(p *puppet, do func(*transport.Client) error) error {
 	c, err := transport.New(o.url, transport.Device{Account: p.roster.ID(), ID: p.device().ID, Key: p.key}, transport.Options{})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	return c.Register(within(o.t), p.name, p.roster.Statements()[0], p.bundle(0, pq3.BundleLife))
+	return do(c)
 }
 
 func (p *puppet) device() *account.Device { return p.me.Party().Device }
