@@ -55,7 +55,10 @@ func (c *Client) receiveAll(ctx context.Context, once bool) error {
 	if err != nil {
 		return remote(err)
 	}
-	defer stream.Close() //nolint:errcheck // the stream is over either way
+	defer stream.Close()                        //nolint:errcheck // the stream is over either way
+	if err := c.ensurePrekey(ctx); err != nil { // the login may have brought an alarm
+		return err
+	}
 	steps := make(chan step)
 	var pump sync.WaitGroup
 	pump.Go(func() { forward(ctx, stream, steps) })

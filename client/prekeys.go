@@ -19,6 +19,10 @@ const (
 	// fullBundle is the number of session starts at which a bundle is replaced
 	// early, well before pq3 stops accepting any.
 	fullBundle = 60_000
+	// givenUpLife is how long the private half of a prekey stays that may be known
+	// to somebody else, counted from when the server has another bundle: for what
+	// is in the mailbox already. What comes later is repaired (SPEC §10.6).
+	givenUpLife = time.Hour
 	// outgoingLife is how long an unconfirmed row is kept for repair.
 	outgoingLife = 60 * 24 * time.Hour
 	// envelopeLife is how long an envelope id is remembered. The ratchet refuses
@@ -69,10 +73,33 @@ func (c *Client) rotatePrekey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.update(ctx, func(tx *localdb.Tx) error { return errors.Join(putPrekey(tx, prekey), tx.ClearWorn()) }); err != nil {
+	if err := c.update(ctx, func(tx *localdb.Tx) error {
+		worn, err := tx.Worn()
+		if err == nil && worn {
+			err = tx.PutGivingUp(true)
+		}
+		return errors.Join(err, putPrekey(tx, prekey), tx.ClearWorn())
+	}); err != nil {
 		return err
 	}
 	return c.publish(ctx, prekey.Bundle())
+}
+
+// RotatePrekeys makes new prekeys at once, for a user who suspects that somebody
+// has had this device's. The earlier ones are given up, and erased at the time
+// that it returns, by whatever runs then. Error: ErrOffline (it is done at the
+// next connection).
+func (c *Client) RotatePrekeys(ctx context.Context) (erased time.Time, err error) {
+	if err := c.belongs(ctx); err != nil {
+		return erased, err
+	}
+	if err := c.update(ctx, (*localdb.Tx).MarkWorn); err != nil {
+		return erased, err
+	}
+	if err := c.expelled(ctx, c.ensurePrekey(ctx)); err != nil {
+		return erased, err
+	}
+	return clock.Now().Add(givenUpLife), nil
 }
 
 func newPrekey(me *pq3.Identity, entropy pq3.Entropy, now time.Time) (*pq3.Prekey, error) {
@@ -104,7 +131,13 @@ func (c *Client) publish(ctx context.Context, bundle *account.Bundle) error {
 	if err := c.server.PublishBundle(ctx, bundle.Marshal()); err != nil {
 		return remote(err)
 	}
-	return c.update(ctx, func(tx *localdb.Tx) error { return tx.MarkPublished(bundle.Hash()) })
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		givingUp, err := tx.GivingUp()
+		if err == nil && givingUp {
+			err = errors.Join(tx.GiveUpPrekeys(bundle.Hash(), millis(clock.Now().Add(givenUpLife))), tx.PutGivingUp(false))
+		}
+		return errors.Join(err, tx.MarkPublished(bundle.Hash()))
+	})
 }
 
 // prune erases what has outlived its use: prekeys, superseded sessions,
@@ -113,6 +146,9 @@ func (c *Client) prune(ctx context.Context) error {
 	return c.update(ctx, func(tx *localdb.Tx) error {
 		before := func(life time.Duration) uint64 { return millis(clock.Now().Add(-life)) }
 		if _, err := tx.DeletePrekeys(before(pq3.PrekeyRetention)); err != nil {
+			return err
+		}
+		if _, err := tx.EraseGivenUp(millis(clock.Now())); err != nil {
 			return err
 		}
 		if _, err := tx.DeleteSuperseded(before(pq3.SupersededLife)); err != nil {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -156,6 +157,9 @@ func (b *book) unseal(m *pq3.Message) (*pq3.Session, []byte, error) {
 	if stores.err != nil {
 		return nil, nil, stores.err
 	}
+	if stores.givenUp && errors.Is(err, pq3.ErrPrekeyUnknown) {
+		return nil, nil, b.tooLate(m, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,6 +167,23 @@ func (b *book) unseal(m *pq3.Message) (*pq3.Session, []byte, error) {
 		Key: accepted.Replay, Bundle: accepted.Bundle, Device: b.peer.Device.ID, At: millis(b.now),
 	})
 	return accepted.Session, accepted.Plaintext, err
+}
+
+// errGivenUp is V-42 for a start that would have been accepted, had its prekey
+// not been erased before its time.
+var errGivenUp = errors.New("client: its prekey was given up")
+
+// tooLate tells a start that comes for the first time from one that was accepted
+// once and is repeated.
+func (b *book) tooLate(m *pq3.Message, refused error) error {
+	seen, err := b.tx.HasReplay(m.ReplayKey())
+	if err != nil {
+		return err
+	}
+	if seen {
+		return refused
+	}
+	return fmt.Errorf("%w: %w", errGivenUp, refused)
 }
 
 // meet makes sure that the sender's account has a row; the own account is the
@@ -187,6 +208,10 @@ func (b *book) meetDevice() error {
 // session that this device has lost, or that no longer fits, is repaired.
 func (c *Client) misfit(ctx context.Context, from sender, m *pq3.Message, refused error) error {
 	switch {
+	case errors.Is(refused, errGivenUp):
+		if err := c.reportTooLate(ctx, from, m); err != nil {
+			return err
+		}
 	case errors.Is(refused, pq3.ErrSessionUnknown):
 		if err := pq3.Verify(c.me, from.party, m); err != nil {
 			return err
@@ -206,9 +231,10 @@ func (c *Client) misfit(ctx context.Context, from sender, m *pq3.Message, refuse
 // interfaces have no errors, so the first one is kept here, and until it is
 // looked at every answer is the safe one.
 type starts struct {
-	client *Client
-	tx     *localdb.Tx
-	err    error
+	client  *Client
+	tx      *localdb.Tx
+	err     error
+	givenUp bool // the prekey that was asked for was erased before its time
 }
 
 // Prekey finds and unwraps the private half of a bundle.
@@ -216,6 +242,9 @@ func (s *starts) Prekey(hash account.BundleHash) (*pq3.Prekey, bool) {
 	row, err := s.tx.Prekey(hash)
 	if ok, err := found(err); !ok {
 		s.note(err)
+		return nil, false
+	}
+	if s.givenUp = len(row.Private) == 0; s.givenUp {
 		return nil, false
 	}
 	prekey, err := pq3.ParsePrekey(row.Private)

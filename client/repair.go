@@ -54,6 +54,27 @@ func (c *Client) strike(ctx context.Context, from sender, m *pq3.Message) error 
 // cannot rest on keys that whoever caused the loss may have. Strangers are told
 // nothing.
 func (c *Client) reportUnknown(ctx context.Context, from sender, m *pq3.Message) error {
+	return c.report(ctx, from, m, "its session is lost here")
+}
+
+// reportTooLate is reportUnknown for a start under a prekey that was given up. Of
+// a stranger's the user is told, once an hour for a device.
+func (c *Client) reportTooLate(ctx context.Context, from sender, m *pq3.Message) error {
+	if from.row.State == localdb.Friend {
+		return c.report(ctx, from, m, "the keys it was sealed for were given up")
+	}
+	return c.withBook(ctx, from.party, func(b *book) error {
+		limits, err := b.tx.Repair(from.party.Device.ID)
+		if err != nil || b.since(limits.UnknownSentAt) < repairPause {
+			return err
+		}
+		limits.Device, limits.UnknownSentAt = from.party.Device.ID, millis(b.now)
+		return errors.Join(b.tx.PutRepair(limits), notify(b.tx, fmt.Sprintf(
+			"a first message of @%s could not be read: it was sealed for keys that this device has given up; if you want to hear them, write to them or ask them to write again", from.row.Name)))
+	})
+}
+
+func (c *Client) report(ctx context.Context, from sender, m *pq3.Message, why string) error {
 	if from.row.State != localdb.Friend {
 		return nil
 	}
@@ -82,7 +103,7 @@ func (c *Client) reportUnknown(ctx context.Context, from sender, m *pq3.Message)
 			return err
 		}
 		c.duties.add(from.row.Account, from.party.Device.ID)
-		return notify(b.tx, fmt.Sprintf("a message of @%s could not be read because its session is lost here; a new session was asked for", from.row.Name))
+		return notify(b.tx, fmt.Sprintf("a message of @%s could not be read because %s; a new session was asked for", from.row.Name, why))
 	})
 }
 

@@ -55,6 +55,9 @@ func (s seating) Taken(ctx context.Context, copied bool) error {
 		if err := tx.PutSeat(seat); err != nil || !copied {
 			return err
 		}
+		if err := tx.MarkWorn(); err != nil { // whoever has the copy has its prekeys
+			return err
+		}
 		return notify(tx, "ALARM: an older copy of this profile has tried to use this device, and the server turned it away. If you have not put back a backup yourself, somebody has a copy of your profile: link a new device and remove this one")
 	})
 }

@@ -26,6 +26,7 @@ type recorder struct {
 
 	fetched atomic.Int64 // ranges of attachments
 	others  atomic.Int64 // requests for anything that is no call
+	refuses atomic.Bool  // envelopes do not get through
 
 	mu        sync.Mutex
 	envelopes []*posthornv1.Envelope
@@ -54,6 +55,10 @@ func record(t *testing.T, server string) (*recorder, string) {
 		switch {
 		case strings.HasSuffix(req.URL.Path, "MailboxService/Send"):
 			r.keep(req)
+			if r.refuses.Load() {
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			}
 		case strings.HasSuffix(req.URL.Path, "AttachmentService/FetchAttachment"):
 			r.fetched.Add(1)
 		case !strings.HasPrefix(req.URL.Path, "/posthorn.v1."):

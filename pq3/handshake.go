@@ -137,6 +137,10 @@ type ReplayKey [sha512.Size384]byte
 // String is lower-case hex.
 func (k ReplayKey) String() string { return hex.EncodeToString(k[:]) }
 
+// ReplayKey is the key of the start that a message carries. Only one that Accept
+// has refused with ErrPrekeyUnknown, or let in, is known to carry a genuine one.
+func (m *Message) ReplayKey() ReplayKey { return replayKey(m) }
+
 // formal: replay-key
 func replayKey(m *Message) ReplayKey {
 	b := codec.AppendV16(nil, m.objects.prekeyHash)

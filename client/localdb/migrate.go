@@ -18,6 +18,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addRenewals,
 	(*Tx).addStanding,
 	(*Tx).addPins,
+	(*Tx).addGivenUp,
 }
 
 // schemaVersion is what this program writes.

@@ -148,16 +148,34 @@ const metaWorn = "worn"
 func (tx *Tx) MarkWorn() error { return tx.putMeta(metaWorn, []byte{1}) }
 
 // Worn reports whether MarkWorn was called since the last ClearWorn.
-func (tx *Tx) Worn() (bool, error) {
-	value, err := tx.meta(metaWorn)
+func (tx *Tx) Worn() (bool, error) { return tx.flag(metaWorn) }
+
+// ClearWorn goes into the transaction that stores a new prekey.
+func (tx *Tx) ClearWorn() error { return tx.putMeta(metaWorn, []byte{0}) }
+
+// metaGivingUp notes that the prekeys before the newest are to be given up once
+// its bundle is published.
+const metaGivingUp = "giving up"
+
+// PutGivingUp notes or forgets it.
+func (tx *Tx) PutGivingUp(on bool) error {
+	if on {
+		return tx.putMeta(metaGivingUp, []byte{1})
+	}
+	return tx.putMeta(metaGivingUp, []byte{0})
+}
+
+// GivingUp is what PutGivingUp has noted.
+func (tx *Tx) GivingUp() (bool, error) { return tx.flag(metaGivingUp) }
+
+// flag reads a value that is 0, 1, or not there.
+func (tx *Tx) flag(name string) (bool, error) {
+	value, err := tx.meta(name)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	return len(value) == 1 && value[0] == 1, err
 }
-
-// ClearWorn goes into the transaction that stores a new prekey.
-func (tx *Tx) ClearWorn() error { return tx.putMeta(metaWorn, []byte{0}) }
 
 // addStanding is the step by which own devices agree on how somebody stands.
 func (tx *Tx) addStanding() error {

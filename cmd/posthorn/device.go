@@ -15,7 +15,7 @@ recovery phrase that you have made before and kept on paper.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		newDeviceList(a), newDeviceLink(a), newDeviceApprove(a), newDeviceRenew(a), newDeviceRename(a), newDeviceRemove(a),
+		newDeviceList(a), newDeviceLink(a), newDeviceApprove(a), newDeviceRenew(a), newDeviceRotate(a), newDeviceRename(a), newDeviceRemove(a),
 		newDeviceRecovery(a), newDeviceHold(a), newDeviceRecover(a),
 	)
 	return cmd
