@@ -218,7 +218,7 @@ func (c *Client) confirm(ctx context.Context, known person, record transport.Rec
 	}
 	merged, err := extend(known, found)
 	if errors.Is(err, errContradicts) && proof != nil && !c.isSelf(known.row.Account) {
-		return known, c.noteFork(ctx, known, found)
+		return known, c.noteFork(ctx, known, found, proof.seen)
 	}
 	if err != nil {
 		return person{}, err

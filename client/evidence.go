@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -59,7 +60,14 @@ func (q *inquirer) lied(ctx context.Context, l *ledger, refused error, e *kt.Evi
 	case e.Kind == kt.KindFork:
 		return errors.Join(failed, q.alarm(ctx, failed))
 	case fresh:
-		return errors.Join(failed, q.update(ctx, func(tx *localdb.Tx) error { return notify(tx, alarmText(failed)) }))
+		return errors.Join(failed, q.update(ctx, func(tx *localdb.Tx) error {
+			if e.Kind == kt.KindRecord { // somebody signs as this account, or tries to
+				if err := tx.MarkWorn(); err != nil {
+					return err
+				}
+			}
+			return notify(tx, alarmText(failed))
+		}))
 	}
 	return failed
 }
@@ -100,7 +108,7 @@ func (q *inquirer) keepEvidence(e *kt.Evidence, failed *LogError) (fresh bool, e
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return false, err
 	}
-	about := sha256.Sum256(slices.Concat([]byte(e.Kind+e.Check+string(e.Name)+"\n"), e.Notes[0], e.Notes[1]))
+	about := sha256.Sum256(slices.Concat([]byte(e.Kind+e.Check+string(e.Name)+"\n"), e.Notes[0], e.Notes[1], bytes.Join(e.Chains[0], nil), bytes.Join(e.Chains[1], nil)))
 	name := fmt.Sprintf("%s-%s-%x.txt", e.Kind, e.Check, about[:8])
 	failed.Evidence = filepath.Join(folder, name)
 	root, err := os.OpenRoot(folder)

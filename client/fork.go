@@ -9,6 +9,7 @@ import (
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/kt"
 )
 
 // forked reports whether two different statements of an account with one number
@@ -36,12 +37,16 @@ func common(a, b [][]byte) int {
 //
 // Devices that either chain added since the two parted are not believed. One
 // that the known chain has removed stays removed.
-func (c *Client) noteFork(ctx context.Context, known, found person) error {
+func (c *Client) noteFork(ctx context.Context, known, found person, seen *kt.Evidence) error {
 	refused := reject.New("V-224", ErrForked, "two statements have one number")
 	shared := common(known.row.Statements, found.row.Statements)
 	base, err := account.ReplayRoster(known.row.Statements[:shared])
 	if err != nil {
 		return fmt.Errorf("%w: the roster of a contact: %v", localdb.ErrCorrupt, err)
+	}
+	evidence, err := c.forkEvidence(known, found, shared, seen)
+	if err != nil {
+		return errors.Join(refused, err)
 	}
 	return errors.Join(refused, c.update(ctx, func(tx *localdb.Tx) error {
 		row, err := tx.Contact(known.row.Account)
@@ -60,9 +65,28 @@ func (c *Client) noteFork(ctx context.Context, known, found person) error {
 				return err
 			}
 		}
-		return notify(tx, fmt.Sprintf("the log holds two different lists of @%s's devices; nothing is sent to them until you have asked them on another channel and run 'posthorn contact accept @%s'",
-			row.Name, row.Name))
+		return notify(tx, fmt.Sprintf("the log holds two different lists of @%s's devices; nothing is sent to them until you have asked them on another channel and run 'posthorn contact accept @%s'%s",
+			row.Name, row.Name, evidence))
 	}))
+}
+
+// forkEvidence writes what shows the fork to anybody, and gives the words that
+// say where it is.
+func (c *Client) forkEvidence(known, found person, shared int, seen *kt.Evidence) (words string, err error) {
+	if seen == nil {
+		return "", nil
+	}
+	e := *seen
+	e.Kind, e.Check, e.Shared = kt.KindRoster, "V-224", known.row.Statements[:shared]
+	e.Chains = [2][][]byte{known.row.Statements[shared:], found.row.Statements[shared:]}
+	if _, err := e.Verify(); err != nil || len(e.Marshal()) > kt.MaxEvidence {
+		return "", nil // such as a chain too long for a file
+	}
+	var kept LogError
+	if _, err := c.keepEvidence(&e, &kept); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(". The evidence is %s; 'posthorn transparency verify FILE' shows it to anybody", kept.Evidence), nil
 }
 
 // believed refuses a device that was added after its account's roster forked.

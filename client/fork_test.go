@@ -76,7 +76,7 @@ func TestV224AFork(t *testing.T) {
 	late := w.take(phone)
 	known, ghost := w.known(alice, bob), w.rival(bob, first)
 
-	if err := alice.noteFork(w.ctx, known, ghost); !errors.Is(err, ErrForked) {
+	if err := alice.noteFork(w.ctx, known, ghost, nil); !errors.Is(err, ErrForked) {
 		t.Fatal(err)
 	}
 	if _, err := alice.Send(w.ctx, "bob", "to whom?"); !errors.Is(err, ErrForked) {

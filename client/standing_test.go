@@ -137,7 +137,7 @@ func TestOldVerificationDoesNotOutliveAReview(t *testing.T) {
 	if _, err := alice.findByID(w.ctx, bob.profile.Account, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := alice.noteFork(w.ctx, w.known(alice, bob), w.rival(bob, first)); !errors.Is(err, ErrForked) {
+	if err := alice.noteFork(w.ctx, w.known(alice, bob), w.rival(bob, first), nil); !errors.Is(err, ErrForked) {
 		t.Fatal(err)
 	}
 	if err := alice.AcceptContact(w.ctx, "bob"); err != nil {
@@ -236,7 +236,7 @@ func TestAForkIsHandedOver(t *testing.T) {
 	alice.rosters.doubt(bob.profile.Account)
 	w.say(alice, bob, "two devices now")
 	w.settleAll(bob, phone, alice)
-	if err := alice.noteFork(w.ctx, w.known(alice, bob), w.rival(bob, first)); !errors.Is(err, ErrForked) {
+	if err := alice.noteFork(w.ctx, w.known(alice, bob), w.rival(bob, first), nil); !errors.Is(err, ErrForked) {
 		t.Fatal(err)
 	}
 	laptop := w.linked("laptop", alice)

@@ -47,6 +47,7 @@ type proof struct {
 	log    localdb.Log
 	name   *localdb.LogName  // nil: nobody has the name
 	handed []localdb.LogName // what another device of the account has verified
+	seen   *kt.Evidence      // what was verified, should the roster turn out to be another than the known one
 }
 
 // store writes the proof. The caller has the turn.
@@ -217,7 +218,9 @@ func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, ser
 	if err != nil {
 		return nil, q.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
 	}
-	return l.after(v, name, now), nil
+	p := l.after(v, name, now)
+	p.seen = &kt.Evidence{At: millis(now), Policy: l.policy, Name: name, Record: record, Known: before, Answer: answer}
+	return p, nil
 }
 
 // steps leads from the known log to a checkpoint: what was given, or if that does

@@ -3,6 +3,7 @@ package kt
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	tlog "github.com/transparency-dev/formats/log"
@@ -19,6 +20,9 @@ const (
 	KindAnswer = "answer"
 	// KindRecord is what the log proves about a name, and its owner denies.
 	KindRecord = "record"
+	// KindRoster is two statements of an account with one number, of which the log
+	// holds the second.
+	KindRoster = "roster"
 )
 
 // Evidence is what remains of a lie: enough for anybody to see it again, with
@@ -37,12 +41,18 @@ type Evidence struct {
 	Record *Record      // that was served; nil: nobody has the name
 	Known  Known        // what the device had verified before
 	Answer *Answer
+
+	// KindRoster: the statements that both lists of the account's devices begin
+	// with, and how each goes on. The second is the one of Record.
+	Shared [][]byte
+	Chains [2][][]byte
 }
 
 // Finding is what evidence shows.
 type Finding struct {
-	// Conclusive: the log's own signatures contradict each other. Otherwise the
-	// file shows what the server said, and the rule that refuses it.
+	// Conclusive: the log's own signatures contradict each other, or those of an
+	// account's devices. Otherwise the file shows what the server said, and the rule
+	// that refuses it.
 	Conclusive bool
 	Words      string
 }
@@ -56,6 +66,8 @@ func (e *Evidence) Verify() (Finding, error) {
 		return e.verifyAnswer()
 	case KindRecord:
 		return e.verifyRecord()
+	case KindRoster:
+		return e.verifyRoster()
 	}
 	return Finding{}, reject.New("V-192", ErrEvidence, "an unknown kind of evidence")
 }
@@ -115,6 +127,32 @@ func (e *Evidence) verifyRecord() (Finding, error) {
 	}
 	// Anybody who may look a name up can make such a file of an honest answer.
 	return Finding{false, "The log holds this record of the name. That its owner did not make it is what this file's maker says: ask the owner."}, nil
+}
+
+func (e *Evidence) verifyRoster() (Finding, error) {
+	if _, err := e.verifyRecord(); err != nil {
+		return Finding{}, err
+	}
+	var side [2]*account.Roster
+	for i, more := range e.Chains {
+		if len(more) == 0 {
+			return Finding{}, reject.New("V-192", ErrEvidence, "one list continues the other")
+		}
+		roster, err := account.ReplayRoster(slices.Concat(e.Shared, more))
+		if err != nil {
+			return Finding{}, reject.New("V-192", ErrEvidence, "the statements do not follow from each other")
+		}
+		side[i] = roster
+	}
+	one, err := account.ParseStatement(e.Chains[0][0])
+	two, err2 := account.ParseStatement(e.Chains[1][0])
+	if err != nil || err2 != nil || len(e.Shared) == 0 || one.Hash() == two.Hash() {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the two statements do not differ")
+	}
+	if RecordOf(e.Name, side[1]) != *e.Record {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the record is not that of the second list")
+	}
+	return Finding{true, fmt.Sprintf("The account's own devices signed two different statements with the number %d, and the log holds the second.", len(e.Shared))}, nil
 }
 
 // AsFork turns an answer that does not continue the log into evidence by notes

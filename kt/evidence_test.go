@@ -185,6 +185,7 @@ func FuzzParseEvidence(f *testing.F) {
 	decodertest.Seed(f, "fork", forked().Marshal())
 	decodertest.Seed(f, "longer", longerFork().Marshal())
 	decodertest.Seed(f, "record", denied(KindRecord, record("alice", 2)).Marshal())
+	decodertest.Seed(f, "roster", parted().Marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if e, ok := decodertest.Canonical(t, raw, ParseEvidence, (*Evidence).Marshal); ok {
 			_, _ = e.Verify()

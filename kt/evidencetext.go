@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -39,8 +40,23 @@ func (e *Evidence) Marshal() []byte {
 	if l := e.Known.Label; l != nil {
 		fmt.Fprintf(b, " %d %x", l.Version, l.Value)
 	}
-	fmt.Fprintf(b, "\nanswer: %s\n--- end\n", base64Of(e.Answer.Marshal()))
+	fmt.Fprintf(b, "\nanswer: %s\n", base64Of(e.Answer.Marshal()))
+	if e.Kind == KindRoster {
+		for key, chain := range e.statements() {
+			for _, s := range *chain {
+				fmt.Fprintf(b, "%s: %s\n", key, base64Of(s))
+			}
+		}
+	}
+	b.WriteString("--- end\n")
 	return b.Bytes()
+}
+
+// statements are the lists of KindRoster with their keys, in the order of the text.
+func (e *Evidence) statements() iter.Seq2[string, *[][]byte] {
+	return func(yield func(string, *[][]byte) bool) {
+		_ = yield("shared", &e.Shared) && yield("one", &e.Chains[0]) && yield("two", &e.Chains[1])
+	}
 }
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -68,7 +84,7 @@ func (e *Evidence) read(text string) bool {
 		}
 	}
 	if e.Kind != KindFork {
-		return e.Policy != nil && e.Answer != nil && (e.Kind == KindAnswer || e.Kind == KindRecord)
+		return e.Policy != nil && e.Answer != nil && (e.Kind == KindAnswer || e.Kind == KindRecord || e.Kind == KindRoster)
 	}
 	one, two, found := strings.Cut(strings.TrimPrefix(rest, "note 1\n"), "--- note 2\n")
 	two, _, ended := strings.Cut(two, "--- end\n")
@@ -112,6 +128,12 @@ func (e *Evidence) binary(key string, raw []byte) (err error) {
 	case key == "proof" && len(raw) == 32 && len(e.Proof) < maxHashes:
 		e.Proof = append(e.Proof, [32]byte(raw))
 	default:
+		for name, chain := range e.statements() {
+			if name == key && e.Kind == KindRoster {
+				*chain = append(*chain, raw)
+				return nil
+			}
+		}
 		err = ErrEncoding
 	}
 	return err
