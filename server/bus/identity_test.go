@@ -3,13 +3,10 @@ package bus_test
 import (
 	"bytes"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base32"
-	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -151,39 +148,12 @@ func TestBusOverTLS(t *testing.T) {
 	})
 }
 
-// nkey draws a NATS user key: what a server knows, and the secret seed.
-func nkey(t *testing.T) (public, seed string) {
-	t.Helper()
-	key, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const user, secret = 20 << 3, 18 << 3
-	return nkeyText(append([]byte{user}, key...)), nkeyText(append([]byte{secret | user>>5, user & 31 << 3}, private.Seed()...))
-}
-
-// nkeyText adds the CRC-16 of XMODEM.
-func nkeyText(b []byte) string {
-	crc := uint16(0)
-	for _, c := range b {
-		crc ^= uint16(c) << 8
-		for range 8 {
-			high := crc & 0x8000
-			if crc <<= 1; high != 0 {
-				crc ^= 0x1021
-			}
-		}
-	}
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(binary.LittleEndian.AppendUint16(b, crc))
-}
-
 // The seed of an nkey in a file gets in, and a user without it does not.
 func TestBusWithAnNkey(t *testing.T) {
-	public, seed := nkey(t)
-	_, wrong := nkey(t)
+	user, stranger := newNkey(t, userKey), newNkey(t, userKey)
 	folder := t.TempDir()
 	config, right, bad := filepath.Join(folder, "nats.conf"), filepath.Join(folder, "right"), filepath.Join(folder, "bad")
-	for file, text := range map[string]string{config: fmt.Sprintf("authorization { users = [ { nkey: %s } ] }", public), right: seed + "\n", bad: wrong} {
+	for file, text := range map[string]string{config: fmt.Sprintf("authorization { users = [ { nkey: %s } ] }", user.public()), right: user.seed() + "\n", bad: stranger.seed()} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
