@@ -2,6 +2,7 @@ package kt
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	tlog "github.com/transparency-dev/formats/log"
@@ -18,7 +19,7 @@ type Checkpoint struct {
 	Size      uint64
 	Root      [32]byte
 	Head      Head      // what other devices are told
-	Newest    time.Time // newest signature with a time: a witness's, or the log's if no witness signed
+	Newest    time.Time // when the quorum had signed; the log itself, if no witness signed
 	Witnesses []string  // the names of those who signed, in the policy's order
 	Note      []byte    // as signed
 }
@@ -43,25 +44,53 @@ func (p *Policy) Checkpoint(signed []byte) (*Checkpoint, error) {
 	}
 	c := &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash), Note: append([]byte(nil), signed...)}
 	c.Head = headOf(c, by[keyOf(p.log[0])])
-	p.date(c, by)
+	p.date(c, n.Text, by)
 	return c, nil
 }
 
 // date fills in who signed and when.
-func (p *Policy) date(c *Checkpoint, by map[key]note.Signature) {
+func (p *Policy) date(c *Checkpoint, text string, by map[key]note.Signature) {
+	var signed []dated
 	for i, v := range p.others {
-		sig, signed := by[keyOf(v)]
-		if !signed {
+		sig, there := by[keyOf(v)]
+		if !there {
 			continue
 		}
 		c.Witnesses = append(c.Witnesses, p.names[i])
-		if at, err := cosign.CoSigV1Timestamp(sig); err == nil && at.After(c.Newest) {
-			c.Newest = at
+		if at, err := cosign.CoSigV1Timestamp(sig); err == nil {
+			signed = append(signed, dated{at, sig})
 		}
 	}
-	if len(c.Witnesses) == 0 {
+	if len(signed) == 0 {
 		c.Newest, _ = cosign.CoSigV1Timestamp(by[keyOf(p.log[1])])
+		return
 	}
+	slices.SortStableFunc(signed, func(a, b dated) int { return b.at.Compare(a.at) })
+	c.Newest = p.reached(text, signed)
+}
+
+// dated is a signature of a witness with its time.
+type dated struct {
+	at  time.Time
+	sig note.Signature
+}
+
+// reached is when the policy's quorum had signed: the latest time that has a
+// quorum of signatures from then on. The newest signature alone may be of a
+// witness that the policy would not rely on without others, and would let it keep
+// an old checkpoint fresh. They come with the newest first.
+func (p *Policy) reached(text string, signed []dated) time.Time {
+	newest, oldest := signed[0].at, signed[len(signed)-1].at
+	if newest.Sub(oldest) < WarnAge/2 {
+		return oldest // made for each other, as they are when all goes well
+	}
+	bare := []byte(text + "\n")
+	for _, d := range signed {
+		if bare = fmt.Appendf(bare, "\u2014 %s %s\n", d.sig.Name, d.sig.Base64); p.quorum.Satisfied(bare) {
+			return d.at
+		}
+	}
+	return oldest
 }
 
 // Fresh refuses a checkpoint whose newest signature is more than MaxAge from

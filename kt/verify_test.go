@@ -115,6 +115,31 @@ func TestV183WithheldWitness(t *testing.T) {
 	}
 }
 
+// TestV184OneWitnessKeepsNothingFresh: a new signature of one witness does not
+// make a checkpoint fresh that the quorum signed long ago.
+func TestV184OneWitnessKeepsNothingFresh(t *testing.T) {
+	l := town(1)
+	size := uint64(len(l.roots))
+	root := l.root(len(l.roots))
+	text := headText(testOrigin, size, root)
+	signed := func(one, two time.Duration) *Answer {
+		a := l.answer("alice", Known{})
+		a.Checkpoint = []byte(text + "\n" + l.log.signEd(text) + l.log.signML(size, root, l.at) +
+			l.one.cosignEd(text, l.at+int64(one.Seconds())) + l.two.signML(size, root, l.at+int64(two.Seconds())))
+		return a
+	}
+	now := testNow().Add(MaxAge + time.Hour)
+	check := func(a *Answer) error {
+		_, err := l.policy.Verify(a, "alice", ptr(record("alice", 2)), Known{}, now)
+		return err
+	}
+	refusedBy(t, "V-184", check(signed(MaxAge, 0)))
+	refusedBy(t, "V-184", check(signed(0, MaxAge)))
+	if err := check(signed(2*time.Hour, MaxAge)); err != nil {
+		t.Errorf("both within a day: %v", err)
+	}
+}
+
 func TestV184FrozenHead(t *testing.T) {
 	l := town(1)
 	a := l.answer("alice", Known{})

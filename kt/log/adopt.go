@@ -179,9 +179,9 @@ const (
 // Epochs returns published epochs in order from one on, and the checkpoint that
 // they are under.
 func (l *Log) Epochs(ctx context.Context, from uint64) (list []Epoch, checkpoint []byte, err error) {
-	s := l.served.Load()
-	if s == nil {
-		return nil, nil, ErrStarting
+	s, err := l.reach(ctx, from)
+	if err != nil {
+		return nil, nil, err
 	}
 	if from >= s.size {
 		return nil, s.checkpoint, nil

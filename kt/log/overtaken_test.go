@@ -84,6 +84,9 @@ func TestNodeThatCannotLookDoesNotAnswerWithLess(t *testing.T) {
 	if _, err := two.History(within(t), "alice", 0, 10); !errors.Is(err, errDeaf) {
 		t.Errorf("a history of a node that is cut off: %v", err)
 	}
+	if _, _, err := two.Epochs(within(t), size); !errors.Is(err, errDeaf) {
+		t.Errorf("epochs of a node that is cut off: %v", err)
+	}
 	cut.silent.Store(false)
 	if list, err := two.History(within(t), "alice", 0, 10); err != nil || len(list) != 1 {
 		t.Errorf("%d versions of one that another node has published, %v", len(list), err)
