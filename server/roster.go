@@ -49,6 +49,11 @@ func (s *directoryService) UpdateRoster(ctx context.Context, request *posthornv1
 func (s *directoryService) advance(ctx context.Context, statement *account.Statement, bundles [][]byte, now time.Time) error {
 	id := statement.Account()
 	record, version, err := s.account(ctx, id)
+	if errors.Is(err, errDeleted) {
+		if err := s.withdraw(ctx, statement); err != nil {
+			return err
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return unknownAccount(err)
 	}
@@ -189,6 +194,24 @@ func (s *directoryService) admitDevices(ctx context.Context, roster *account.Ros
 		}
 		if _, err := s.openMailbox(ctx, account.Party{Account: roster.ID(), Device: device}, verified[i], now); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// withdraw takes back what admitDevices has made for an account that was deleted
+// meanwhile, perhaps after the deletion looked for it.
+func (s *directoryService) withdraw(ctx context.Context, statement *account.Statement) error {
+	for _, device := range statement.Added() {
+		r, _, err := s.device(ctx, statement.Account(), device.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			err = s.expel(ctx, caller{statement.Account(), device.ID, r.box})
+		}
+		if err != nil {
+			return storageFailed(err)
 		}
 	}
 	return nil

@@ -231,7 +231,7 @@ func (srv *Server) Delete(ctx context.Context, name account.Name) error {
 	id, _, err := d.accountByName(ctx, name)
 	switch {
 	case errors.Is(err, errDeleted):
-		return srv.forget(ctx, name, id)
+		return errors.Join(srv.dropDevices(ctx, id), srv.forget(ctx, name, id))
 	case errors.Is(err, store.ErrNotFound):
 		return ErrNoUser
 	case err != nil:
@@ -244,37 +244,62 @@ func (srv *Server) Delete(ctx context.Context, name account.Name) error {
 }
 
 // remove deletes the devices of an account, its files, and then its roster; again
-// if a device was added meanwhile.
+// if the roster changed meanwhile. A device that is just being added may have its
+// record and not be on the roster yet: if the record is there before the marker
+// is, the look after it finds it, and if not, UpdateRoster finds the marker.
 func (srv *Server) remove(ctx context.Context, id account.ID, name account.Name) error {
 	d := srv.auth.directory
 	for {
 		_, version, err := d.account(ctx, id)
 		if errors.Is(err, errDeleted) {
-			return nil
+			return srv.dropDevices(ctx, id)
 		}
 		if err != nil {
 			return err
 		}
-		err = d.eachDevice(ctx, id, func(device account.DeviceID, r deviceRecord) error {
-			if err := srv.shutOut(ctx, caller{id, device, r.box}); err != nil {
-				return err
-			}
-			if err := srv.store.Drop(ctx, r.box); err != nil && !errors.Is(err, store.ErrNoBox) {
-				return err
-			}
-			return d.entomb(ctx, deviceKey(id, device), nil)
-		})
-		if err != nil && !errors.Is(err, errDeleted) {
+		if err := srv.dropDevices(ctx, id); err != nil {
 			return err
 		}
 		if err := srv.files.forgetAll(ctx, id); err != nil {
 			return err
 		}
 		_, err = d.store.CAS(ctx, accountKey(id), version, accountRecord{name: name}.marshal())
+		if err == nil {
+			return srv.dropDevices(ctx, id)
+		}
 		if !errors.Is(err, store.ErrVersion) {
 			return err
 		}
 	}
+}
+
+// dropDevices shuts out every device that has a record under an account, on its
+// roster or not, and deletes what it has.
+func (srv *Server) dropDevices(ctx context.Context, id account.ID) error {
+	d := srv.auth.directory
+	prefix := deviceKey(id, account.DeviceID{})
+	prefix = prefix[:len(prefix)-len(account.DeviceID{}.String())]
+	return d.each(ctx, prefix, func(key string, value []byte) error {
+		if len(value) == 0 {
+			return nil // deleted already
+		}
+		var device account.DeviceID
+		raw, err := hex.DecodeString(key[len(prefix):])
+		if err != nil || copy(device[:], raw) != len(device) {
+			return errRecord
+		}
+		r, err := parseDeviceRecord(value)
+		if err != nil {
+			return err
+		}
+		if err := srv.shutOut(ctx, caller{id, device, r.box}); err != nil {
+			return err
+		}
+		if err := srv.store.Drop(ctx, r.box); err != nil && !errors.Is(err, store.ErrNoBox) {
+			return err
+		}
+		return d.entomb(ctx, key, nil)
+	})
 }
 
 // entomb puts a marker in the place of a record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -331,6 +332,96 @@ func TestAnInterruptedDeletionIsFinished(t *testing.T) {
 		}
 		wantRefusal(t, o.newPerson("bob").register(), connect.CodeAlreadyExists, api.ReasonNameTaken)
 	}
+}
+
+// crossing is a store in which something happens just before or just after the
+// first write of a record whose key begins with a prefix.
+type crossing struct {
+	store.Store
+	before, after func() // each once
+	prefix        string
+}
+
+func (c *crossing) CAS(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
+	if !strings.HasPrefix(key, c.prefix) {
+		return c.Store.CAS(ctx, key, want, val)
+	}
+	before, after := c.before, c.after
+	if before != nil {
+		c.before = nil
+		before()
+	}
+	ver, err := c.Store.CAS(ctx, key, want, val)
+	if after != nil {
+		c.after = nil
+		after()
+	}
+	return ver, err
+}
+
+// A device is added while its account is deleted, at every point of the addition:
+// nothing of it is left, whichever of the two comes first, and nobody is told that
+// it worked.
+func TestDeviceAddedWhileItsAccountIsDeleted(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		c := &crossing{Store: s}
+		o := openOver(t, c, Options{OpenRegistration: true})
+		for i, point := range []string{"before the device's record", "after it", "before the account's record"} {
+			name := fmt.Sprintf("alice%d", i)
+			alice := o.join(name)
+			phone := alice.sibling()
+			request := alice.change(alice.roster(), alice.author(), []*person{phone})
+			deleted := func() {
+				if err := o.srv.Delete(t.Context(), account.Name(name)); err != nil {
+					t.Errorf("%s: delete: %v", point, err)
+				}
+			}
+			c.prefix = deviceKey(alice.party.Account, phone.party.Device.ID)
+			switch i {
+			case 0:
+				c.before = deleted
+			case 1:
+				c.after = deleted
+			default:
+				c.prefix, c.before = accountKey(alice.party.Account), deleted
+			}
+			wantRefusal(t, alice.update(request), connect.CodeNotFound, api.ReasonUnknownAccount)
+			if counted, err := s.Stats(t.Context()); err != nil || counted.Mailboxes != 0 {
+				t.Errorf("%s: %d mailboxes are left, %v", point, counted.Mailboxes, err)
+			}
+			for _, party := range []account.Party{alice.party, phone.party} {
+				if _, _, err := o.srv.auth.directory.device(t.Context(), party.Account, party.Device.ID); !errors.Is(err, errDeleted) {
+					t.Errorf("%s: a device's record: %v", point, err)
+				}
+			}
+		}
+	})
+}
+
+// What a server that stopped has left of an addition to a deleted account goes
+// when the deletion is run again.
+func TestDeletionFindsWhatAStoppedServerLeft(t *testing.T) {
+	stores(t, func(t *testing.T, s store.Store) {
+		o := openOver(t, s, Options{OpenRegistration: true})
+		alice := o.join("alice")
+		phone := alice.sibling()
+		if err := o.srv.Delete(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		left := deviceRecord{box: store.Box{7}, bundle: phone.bundle(time.Now(), time.Hour)}
+		if err := s.Create(t.Context(), left.box, store.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.CAS(t.Context(), deviceKey(phone.party.Account, phone.party.Device.ID), 0, left.marshal()); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.srv.Delete(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+		if counted, err := s.Stats(t.Context()); err != nil || counted.Mailboxes != 0 {
+			t.Errorf("%d mailboxes are left, %v", counted.Mailboxes, err)
+		}
+	})
 }
 
 func TestNobodyToDisable(t *testing.T) {
