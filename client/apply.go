@@ -52,7 +52,12 @@ func (b *book) applyOwn(message content.Message) error {
 		if body.What == whatContact {
 			b.client.duties.hurry()
 		}
-		return b.tx.PutArrived(localdb.Arrived{ID: message.ID, What: body.What, Item: body.Data, At: millis(b.now)})
+		if err := b.tx.PutArrived(localdb.Arrived{ID: message.ID, What: body.What, Item: body.Data, At: millis(b.now)}); err != nil {
+			return err
+		}
+		return b.oweReceipt(message.ID)
+	case content.Receipt:
+		return b.confirmNews(body)
 	case content.Gossip:
 		return b.hear(body.Head[:])
 	case content.Rekey:
@@ -80,9 +85,11 @@ func (b *book) storeText(m *pq3.Message, message content.Message, text string, f
 		}
 		b.client.events.arrive()
 	}
-	return b.tx.PutOwedReceipt(localdb.OwedReceipt{
-		Account: b.peer.Account, Device: b.peer.Device.ID, Content: message.ID,
-	})
+	return b.oweReceipt(message.ID)
+}
+
+func (b *book) oweReceipt(id content.ID) error {
+	return b.tx.PutOwedReceipt(localdb.OwedReceipt{Account: b.peer.Account, Device: b.peer.Device.ID, Content: id})
 }
 
 // confirm ends the duty to repair for the texts that a device says it has.
@@ -96,17 +103,49 @@ func (b *book) confirm(receipt content.Receipt) error {
 		if n == 0 {
 			continue
 		}
-		if err := advance(b.tx, b.peer.Account, id); err != nil {
+		if err := b.tx.MarkConfirmed(b.peer.Account, id); err != nil {
 			return err
 		}
-		if text, err := b.tx.OutgoingMessage(id); err == nil && text.State == localdb.Delivered {
-			through = append(through, mark{account: b.peer.Account, id: id})
+		if err := through.advance(b.tx, b.peer.Account, id); err != nil {
+			return err
 		}
 	}
-	if len(through) == 0 {
-		return nil
+	return b.client.tellDelivered(b.tx, through)
+}
+
+// advance is the function of this name, noting a text that everybody has by it.
+func (n *newsDelivered) advance(tx *localdb.Tx, to account.ID, id content.ID) error {
+	if err := advance(tx, to, id); err != nil {
+		return err
 	}
-	return b.client.tell(b.tx, through)
+	if text, err := tx.OutgoingMessage(id); err == nil && text.State == localdb.Delivered {
+		*n = append(*n, mark{account: to, id: id})
+	}
+	return nil
+}
+
+// tellDelivered owes the own devices what has come through, if anything has.
+func (c *Client) tellDelivered(tx *localdb.Tx, through newsDelivered) error {
+	for ; len(through) > 0; through = through[min(maxMarks, len(through)):] {
+		if err := c.tell(tx, through[:min(maxMarks, len(through))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirmNews ends the duty to repair for the news that an own device has.
+func (b *book) confirmNews(receipt content.Receipt) error {
+	for _, id := range receipt.Delivered {
+		n, err := b.tx.AcknowledgeOutgoing(b.peer.Device.ID, id)
+		if err == nil && n > 0 {
+			err = b.tx.DeleteOwed(id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // heardFrom notes a sign of life: the last heartbeat, if any, is answered.

@@ -14,7 +14,7 @@ import (
 )
 
 // payOwed seals what is owed to devices, each in the transaction that strikes it
-// off. A device without a usable bundle keeps only its own waiting.
+// off. News stay noted until the device has confirmed them. A device without a usable bundle keeps only its own waiting.
 func (c *Client) payOwed(ctx context.Context) error {
 	var rows []localdb.Owed
 	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
@@ -53,6 +53,9 @@ func (c *Client) payOne(ctx context.Context, row localdb.Owed) error {
 	return c.sealFor(ctx, peer, func(b *book) error {
 		if err := b.sealOwed(row); err != nil {
 			return err
+		}
+		if row.What != 0 {
+			return b.tx.OwedSealed(row.ID)
 		}
 		return b.tx.DeleteOwed(row.ID)
 	})

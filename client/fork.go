@@ -61,7 +61,7 @@ func (c *Client) noteFork(ctx context.Context, known, found person, seen *kt.Evi
 			if _, before := base.Device(device.ID); before {
 				continue
 			}
-			if err := forgetDevice(tx, row.Account, device.ID); err != nil {
+			if err := c.forgetDevice(tx, row.Account, device.ID); err != nil {
 				return err
 			}
 		}

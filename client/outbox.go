@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -125,8 +126,16 @@ func (c *Client) undeliverable(tx *localdb.Tx, row localdb.Outgoing) error {
 		return err
 	}
 	left, err := tx.OutgoingOf(row.Content)
-	if err != nil || len(left) > 0 {
+	if err != nil {
 		return err
+	}
+	confirmed, err := tx.Confirmed(row.Account, row.Content)
+	if err != nil {
+		return err
+	}
+	if confirmed || len(left) > 0 {
+		var through newsDelivered
+		return errors.Join(through.advance(tx, row.Account, row.Content), c.tellDelivered(tx, through))
 	}
 	if err := tx.SetMessageState(row.Account, row.Content, localdb.Failed); err != nil {
 		return err
@@ -139,13 +148,19 @@ func (c *Client) undeliverable(tx *localdb.Tx, row localdb.Outgoing) error {
 }
 
 // advance sets a text's state from the envelopes that are left of it: accepted
-// when all are on the server, delivered when every device confirmed.
+// when all are on the server, delivered when every device confirmed, of those that
+// are still there. A text that no device has confirmed keeps its state.
 func advance(tx *localdb.Tx, to account.ID, id content.ID) error {
 	left, err := tx.OutgoingOf(id)
 	if err != nil {
 		return err
 	}
 	state := localdb.Delivered
+	if len(left) == 0 {
+		if confirmed, err := tx.Confirmed(to, id); err != nil || !confirmed {
+			return err
+		}
+	}
 	for _, row := range left {
 		if !row.Accepted {
 			return nil

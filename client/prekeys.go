@@ -160,6 +160,9 @@ func (c *Client) prune(ctx context.Context) error {
 		if _, err := tx.DeleteOutgoingBefore(before(outgoingLife)); err != nil {
 			return err
 		}
+		if _, err := tx.DeleteOwedBefore(before(outgoingLife)); err != nil {
+			return err
+		}
 		lost, err := tx.DeleteWaitingBefore(before(waitingLife))
 		if err != nil || len(lost) == 0 {
 			return err

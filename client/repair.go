@@ -233,8 +233,8 @@ func (b *book) repair(from sender, ctl *pq3.Control, bundle *account.Bundle) err
 	return notify(b.tx, fmt.Sprintf("@%s had lost the session, so a new one was started and %d unconfirmed texts went out again", from.row.Name, n))
 }
 
-// sealAgain moves the unconfirmed texts to the session to send on, under their
-// old content ids. What is not a text belongs to the lost session and goes.
+// sealAgain moves the unconfirmed texts and news to the session to send on, under
+// their old content ids. What is neither belongs to the lost session and goes.
 func (b *book) sealAgain() (texts int, err error) {
 	rows, err := b.tx.UnacknowledgedOutgoing(b.peer.Device.ID)
 	if err != nil {
@@ -244,20 +244,34 @@ func (b *book) sealAgain() (texts int, err error) {
 		if row.Kind == localdb.OutgoingControl {
 			continue
 		}
-		if row.Kind == localdb.OutgoingText {
-			if b.needsSession() {
-				return texts, nil // the chain is full; the rest stays as it is
-			}
-			if err := b.sealTextAgain(row); err != nil {
-				return texts, err
-			}
+		again := row.Kind == localdb.OutgoingText || row.Kind == localdb.OutgoingSync
+		if again && b.needsSession() {
+			return texts, nil // the chain is full; the rest stays as it is
+		}
+		switch row.Kind {
+		case localdb.OutgoingText:
+			err = b.sealTextAgain(row)
 			texts++
+		case localdb.OutgoingSync:
+			err = b.sealNewsAgain(row.Content)
+		}
+		if err != nil {
+			return texts, err
 		}
 		if err := b.tx.DeleteOutgoing(row.Seq); err != nil {
 			return texts, err
 		}
 	}
 	return texts, nil
+}
+
+// sealNewsAgain does so for news, unless they are not owed any more.
+func (b *book) sealNewsAgain(id content.ID) error {
+	row, err := b.tx.Owed(id)
+	if exists, err := found(err); err != nil || !exists {
+		return err
+	}
+	return b.sealOwed(row)
 }
 
 func (b *book) sealTextAgain(row localdb.Outgoing) error {

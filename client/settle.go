@@ -85,9 +85,9 @@ func (b *book) answer() error {
 	return b.heartbeat(s)
 }
 
-// forgetAnswered drops the rows of accepted frames other than texts once the
-// peer has opened an epoch: it has the session, so it will not ask for repair
-// on their account. Texts stay until their receipts.
+// forgetAnswered drops the rows of accepted frames other than texts and news once
+// the peer has opened an epoch: it has the session, so it will not ask for repair
+// on their account. Texts and news stay until their receipts.
 func (b *book) forgetAnswered() error {
 	if s := b.sessions.Sending(); s == nil || s.Sending() {
 		return nil
@@ -97,7 +97,7 @@ func (b *book) forgetAnswered() error {
 		return err
 	}
 	for _, row := range rows {
-		if !row.Accepted || row.Kind == localdb.OutgoingText {
+		if !row.Accepted || row.Kind == localdb.OutgoingText || row.Kind == localdb.OutgoingSync {
 			continue
 		}
 		if err := b.tx.DeleteOutgoing(row.Seq); err != nil {

@@ -81,7 +81,7 @@ func (c *Client) adopt(tx *localdb.Tx, known, now person) error {
 		if _, stays := now.roster.Device(device.ID); stays {
 			continue
 		}
-		if err := forgetDevice(tx, now.row.Account, device.ID); err != nil {
+		if err := c.forgetDevice(tx, now.row.Account, device.ID); err != nil {
 			return err
 		}
 		if c.isSelf(now.row.Account) {
@@ -126,8 +126,8 @@ func (c *Client) greet(tx *localdb.Tx, known, now person) error {
 
 // forgetDevice erases everything that ties this device to one that its account
 // has removed: sessions, skipped keys, waiting messages, and envelopes for it. A
-// text that is left for other devices may be through by that.
-func forgetDevice(tx *localdb.Tx, owner account.ID, device account.DeviceID) error {
+// text that the other devices have confirmed is through by that.
+func (c *Client) forgetDevice(tx *localdb.Tx, owner account.ID, device account.DeviceID) error {
 	rows, err := tx.UnacknowledgedOutgoing(device)
 	if err != nil {
 		return err
@@ -135,22 +135,16 @@ func forgetDevice(tx *localdb.Tx, owner account.ID, device account.DeviceID) err
 	if err := tx.ForgetDevice(device); err != nil {
 		return err
 	}
+	var through newsDelivered
 	for _, row := range rows {
 		if row.Kind != localdb.OutgoingText {
 			continue
 		}
-		left, err := tx.OutgoingOf(row.Content)
-		if err != nil {
-			return err
-		}
-		if len(left) == 0 {
-			continue // nobody has confirmed it; its state stays as it is
-		}
-		if err := advance(tx, owner, row.Content); err != nil {
+		if err := through.advance(tx, owner, row.Content); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.tellDelivered(tx, through)
 }
 
 // expelled notes, once, that the server has told this device that its account

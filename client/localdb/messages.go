@@ -84,6 +84,18 @@ func (tx *Tx) SetMessageState(to account.ID, id content.ID, state MessageState) 
 	return err
 }
 
+// MarkConfirmed notes that a device of the recipient has an outgoing message.
+func (tx *Tx) MarkConfirmed(to account.ID, id content.ID) error {
+	_, err := tx.exec("UPDATE messages SET confirmed = 1 WHERE account = ? AND outgoing = 1 AND id = ?", to[:], id[:])
+	return err
+}
+
+// Confirmed reports whether any device of the recipient has the message.
+func (tx *Tx) Confirmed(to account.ID, id content.ID) (bool, error) {
+	n, err := tx.count("SELECT count(*) FROM messages WHERE account = ? AND outgoing = 1 AND id = ? AND confirmed = 1", to[:], id[:])
+	return n > 0, err
+}
+
 // SetMessageWire notes the level and the wire size of an outgoing message once
 // it has been encrypted.
 func (tx *Tx) SetMessageWire(to account.ID, id content.ID, level string, size int) error {

@@ -19,6 +19,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addStanding,
 	(*Tx).addPins,
 	(*Tx).addGivenUp,
+	(*Tx).addReceipts,
 }
 
 // schemaVersion is what this program writes.

@@ -32,24 +32,46 @@ type Owed struct {
 
 // PutOwed records o.
 func (tx *Tx) PutOwed(o Owed) error {
-	_, err := tx.exec("INSERT INTO owed VALUES (?, ?, ?, ?, ?, ?)",
+	_, err := tx.exec("INSERT INTO owed (id, device, account, what, item, at) VALUES (?, ?, ?, ?, ?, ?)",
 		o.ID[:], o.Device[:], o.Account[:], o.What, tx.rows.seal("owed.item", o.ID[:], o.Item), o.At)
 	return err
 }
 
-// AllOwed lists what is owed, oldest first.
+// AllOwed lists what is owed and not sealed yet, oldest first.
 func (tx *Tx) AllOwed() ([]Owed, error) {
-	return list(tx, func(row scanner) (o Owed, err error) {
-		var sealed []byte
-		if err := row.Scan(fixed(o.ID[:]), fixed(o.Device[:]), fixed(o.Account[:]), &o.What, &sealed, &o.At); err != nil {
-			return Owed{}, err
-		}
-		o.Item, err = tx.rows.open("owed.item", o.ID[:], sealed)
-		return o, err
-	}, "SELECT id, device, account, what, item, at FROM owed ORDER BY rowid")
+	return list(tx, tx.scanOwed, selectOwed+" WHERE sealed = 0 ORDER BY rowid")
 }
 
-// DeleteOwed removes what was sealed.
+// Owed returns what is owed under an id, sealed or not, or ErrNotFound.
+func (tx *Tx) Owed(id content.ID) (Owed, error) {
+	return one(tx.row(selectOwed+" WHERE id = ?", id[:]), tx.scanOwed)
+}
+
+const selectOwed = "SELECT id, device, account, what, item, at FROM owed"
+
+func (tx *Tx) scanOwed(row scanner) (o Owed, err error) {
+	var sealed []byte
+	if err := row.Scan(fixed(o.ID[:]), fixed(o.Device[:]), fixed(o.Account[:]), &o.What, &sealed, &o.At); err != nil {
+		return Owed{}, err
+	}
+	o.Item, err = tx.rows.open("owed.item", o.ID[:], sealed)
+	return o, err
+}
+
+// OwedSealed notes that something owed is in the outbox. It stays until its
+// receipt, since the session that it was sealed on may be lost.
+func (tx *Tx) OwedSealed(id content.ID) error {
+	_, err := tx.exec("UPDATE owed SET sealed = 1 WHERE id = ?", id[:])
+	return err
+}
+
+// DeleteOwedBefore removes what was sealed, was owed before cutoff, and is not in
+// the outbox any more.
+func (tx *Tx) DeleteOwedBefore(cutoff uint64) (int, error) {
+	return tx.exec("DELETE FROM owed WHERE sealed = 1 AND at < ? AND id NOT IN (SELECT content FROM outgoing)", cutoff)
+}
+
+// DeleteOwed removes what is not owed any more.
 func (tx *Tx) DeleteOwed(id content.ID) error {
 	_, err := tx.exec("DELETE FROM owed WHERE id = ?", id[:])
 	return err
@@ -175,6 +197,12 @@ func (tx *Tx) flag(name string) (bool, error) {
 		return false, nil
 	}
 	return len(value) == 1 && value[0] == 1, err
+}
+
+// addReceipts is the step by which own devices confirm news to each other, and
+// texts remember that a device has confirmed them.
+func (tx *Tx) addReceipts() error {
+	return tx.run("ALTER TABLE owed ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0; ALTER TABLE messages ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 0")
 }
 
 // addStanding is the step by which own devices agree on how somebody stands.

@@ -111,6 +111,7 @@ func (tx *Tx) EraseRatchets() (unsent []Message, err error) {
 	}
 	for _, statement := range []string{
 		"DELETE FROM sessions", "DELETE FROM waiting", "DELETE FROM outgoing", "DELETE FROM repairs", "DELETE FROM receipts",
+		"UPDATE owed SET sealed = 0",
 	} {
 		if _, err := tx.exec(statement); err != nil {
 			return nil, err
