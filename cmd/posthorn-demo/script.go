@@ -51,6 +51,7 @@ func script(ctx context.Context, s *stage) error {
 	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
 	defer cancel()
 	s.say("No terminal, so Alice and Bob play a script of %d messages.", scriptLength)
+	s.say("%s", s.proof)
 	t := tally{began: time.Now()}
 	for i := range scriptLength {
 		if err := s.line(ctx, i, &t); err != nil {

@@ -21,6 +21,7 @@ type stage struct {
 	out    io.Writer
 	folder string
 	people [2]*actor
+	proof  string // what the log has shown of their keys, in a line
 }
 
 // actor is one person with a client of their own.
@@ -37,7 +38,7 @@ func onStage(ctx context.Context, out io.Writer, play func(context.Context, *sta
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	house, err := openServer(filepath.Join(folder, "server"))
+	house, err := openServer(ctx, filepath.Join(folder, "server"))
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,27 @@ func onStage(ctx context.Context, out io.Writer, play func(context.Context, *sta
 			return err
 		}
 	}
+	if s.proof, err = s.prove(ctx); err != nil {
+		return err
+	}
 	return s.online(ctx, play)
+}
+
+// prove lets each look the other up, checking the answer against the server's
+// transparency log, and says what the second one saw of it.
+func (s *stage) prove(ctx context.Context) (string, error) {
+	var seen client.LogView
+	for i, p := range s.people {
+		var err error
+		seen, err = p.CheckName(ctx, s.people[1-i].name)
+		if errors.Is(err, client.ErrNoLog) {
+			return "this system keeps no transparency log, so the keys were taken on trust at first contact", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s looks the other up: %w", p.name, err)
+		}
+	}
+	return fmt.Sprintf("both keys are proved by the server's transparency log: %d entries, root %x…", seen.Size, seen.Root[:8]), nil
 }
 
 // enter registers one person. The passphrase is random and known to nobody: the

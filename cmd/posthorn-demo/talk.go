@@ -29,6 +29,7 @@ func talk(ctx context.Context, s *stage) error {
 	s.say("the post-quantum keys, every 50 messages or every day.")
 	s.say("  /alice  /bob  choose who speaks       /status  show the keys in full")
 	s.say("  /quit         or Ctrl-C: end, and remove %s", s.folder)
+	s.say("Here %s.", s.proof)
 	s.say("Next: an account of your own, with 'posthorn register NAME --server URL'.")
 	s.say("")
 	c := &conversation{stage: s}

@@ -79,7 +79,7 @@ var layers = []layer{
 	{"cmd/posthorn-lab", []string{"attacklab/..."}, "the lab's program is the lab and a terminal"},
 	{"cmd/posthornd", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
 	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "invite", "pq3", "content", "verification", "pairing", "recovery", "api/...", "client/..."), "a client binary carries no server"},
-	{"cmd/posthorn-demo", over(ground, "internal/visible", "account", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
+	{"cmd/posthorn-demo", over(ground, "internal/clock", "internal/visible", "account", "kt/log", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
 }
 

@@ -33,6 +33,8 @@ var (
 	ErrStarting = errors.New("log: the transparency log is being read")
 	// ErrPolicy: the witness policy cannot be used.
 	ErrPolicy = errors.New("log: the policy of the transparency log cannot be used")
+	// ErrPlatform: Tessera's tiles need a POSIX file system.
+	ErrPlatform = errors.New("log: the transparency log needs a POSIX system, such as Linux; nothing was started")
 	// ErrClosed: the log has been closed.
 	ErrClosed = errors.New("log: closed")
 	// ErrWaiting: the record is in the log and no checkpoint over it is published.

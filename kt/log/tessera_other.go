@@ -4,7 +4,6 @@ package log
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -23,5 +22,5 @@ type treeOptions struct {
 
 // openTree refuses: Tessera needs a POSIX file system.
 func openTree(context.Context, string, []note.Signer, treeOptions) (*tree, error) {
-	return nil, errors.New("log: the transparency log needs a POSIX system, such as Linux; nothing was started")
+	return nil, ErrPlatform
 }
