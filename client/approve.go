@@ -210,7 +210,7 @@ func (c *Client) ExportHistory(ctx context.Context, device account.DeviceID, tel
 
 // ImportHistory takes in what the old device has sent, and returns when all is
 // here or nothing more comes for as long as patience says. A later call goes on.
-// Errors: ErrHistory, ErrOffline.
+// Errors: ErrNoAttachments (then nothing of it ever comes), ErrHistory, ErrOffline.
 func (c *Client) ImportHistory(ctx context.Context, patience time.Duration, tell func(HistoryProgress)) (HistoryProgress, error) {
 	last := clock.Now()
 	for {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
@@ -159,4 +161,22 @@ func TestHistoryFinishesInPassing(t *testing.T) {
 	if want, got := w.texts(alice, bob.Name()), w.texts(laptop, bob.Name()); len(want) == 0 || !reflect.DeepEqual(want, got) {
 		t.Fatalf("%q, want %q", got, want)
 	}
+}
+
+// A server that keeps no attachments has no history for anybody, which is said at
+// once on both sides.
+func TestHistoryWithoutAttachments(t *testing.T) {
+	tn := newTown(t)
+	alice := tn.person("alice")
+	laptop := tn.linkVia(openLiar(t, tn.office.url), testConfig(filepath.Join(t.TempDir(), "laptop")), alice).made
+	if laptop == nil {
+		t.Fatal("not linked")
+	}
+	if err := alice.ExportHistory(tn.ctx, laptop.profile.Device, silent); !errors.Is(err, ErrNoAttachments) {
+		t.Errorf("the old device: %v", err)
+	}
+	if _, err := laptop.ImportHistory(tn.ctx, time.Hour, silent); !errors.Is(err, ErrNoAttachments) {
+		t.Errorf("the new device: %v", err)
+	}
+	tn.sync(alice, laptop) // and it holds nothing else up
 }

@@ -239,5 +239,5 @@ func become(tx *localdb.Tx, row localdb.Profile) error {
 	if err := errors.Join(eraseRatchets(tx), tx.ReplaceDevice(row), putPrekey(tx, prekey)); err != nil {
 		return err
 	}
-	return errors.Join(tx.MarkPublished(prekey.Hash()), notify(tx, "this profile is a new device of your account now, and the one it was a copy of is off the account"))
+	return errors.Join(tx.MarkPublished(prekey.Hash()), notify(tx, "this profile is a new device of your account now, and the one it was a copy of is off the account; contacts and messages in this profile stay, but what others sent after the copy was made is not in it, and what still waited at the server for the old device cannot be read any more"))
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
@@ -213,8 +214,10 @@ func (c *Client) getSegment(ctx context.Context, i localdb.Import) ([]byte, erro
 		var part []byte
 		part, size, err = c.server.FetchAttachment(ctx, id, uint64(len(sealed)), api.AttachmentPart)
 		switch {
-		case errors.Is(err, transport.ErrUnknownAttachment), errors.Is(err, transport.ErrNoAttachments):
+		case errors.Is(err, transport.ErrUnknownAttachment):
 			return nil, errNoSegment
+		case errors.Is(err, transport.ErrNoAttachments):
+			return nil, fmt.Errorf("%w (%w)", ErrNoAttachments, err)
 		case err != nil:
 			return nil, remote(err)
 		case len(part) == 0 || size > maxSegment+maxSegment/8:

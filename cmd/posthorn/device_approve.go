@@ -44,13 +44,13 @@ If it stops while messages go out, any later command of this device goes on.`,
 			if err != nil {
 				return err
 			}
-			last, err := a.handOver(cmd.Context(), c, who)
+			last, without, err := a.handOver(cmd.Context(), c, who)
 			if err != nil || !asJSON {
 				return err
 			}
 			return a.printJSON(approveJSON{
 				Schema: "posthorn.device-approve/1", Device: hex.EncodeToString(who.Device[:]), Name: who.Label,
-				History: historyJSON{last.Done, last.Total, last.Finished},
+				History: historyJSON{last.Done, last.Total, last.Finished, without},
 			})
 		})
 	}
@@ -73,14 +73,14 @@ func (a *app) agree(who client.Newcomer) (bool, error) {
 }
 
 // handOver sends the history. That the device is on the account stands whatever
-// becomes of it.
-func (a *app) handOver(ctx context.Context, c *client.Client, who client.Newcomer) (last client.HistoryProgress, err error) {
+// becomes of it. without says that the server takes nothing of it.
+func (a *app) handOver(ctx context.Context, c *client.Client, who client.Newcomer) (last client.HistoryProgress, without bool, err error) {
 	a.say("note", visible.Text(who.Label)+" is a device of this account now")
 	if err := c.RenameDevice(ctx, who.Device, who.Label); err != nil && !errors.Is(err, client.ErrDeviceName) {
-		return last, err
+		return last, false, err
 	}
 	if err := refresh(ctx, c); err != nil {
-		return last, err
+		return last, false, err
 	}
 	progress := a.newBar("sending")
 	err = c.ExportHistory(ctx, who.Device, func(p client.HistoryProgress) {
@@ -90,11 +90,11 @@ func (a *app) handOver(ctx context.Context, c *client.Client, who client.Newcome
 	progress.end()
 	switch {
 	case errors.Is(err, client.ErrNoAttachments):
-		a.say("note", "this server keeps no attachments, so contacts and messages cannot be handed over")
-		return last, nil
+		a.say("note", "this server keeps no attachments, so contacts, what you verified and messages were not handed over; they stay on this device")
+		return last, true, nil
 	case errors.Is(err, client.ErrOffline), errors.Is(err, client.ErrNoRoom):
 		a.say("note", "contacts and messages are not all handed over; later commands of this device go on")
-		return last, nil
+		return last, false, nil
 	}
-	return last, err
+	return last, false, err
 }

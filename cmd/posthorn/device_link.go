@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -38,6 +39,7 @@ type historyJSON struct {
 	Done     uint64 `json:"done"`
 	Total    uint64 `json:"total"`
 	Finished bool   `json:"finished"`
+	Without  bool   `json:"no_attachments,omitempty"` // the server keeps none, so nothing is handed over
 }
 
 func newDeviceLink(a *app) *cobra.Command {
@@ -66,11 +68,12 @@ server never sees it. If this was cut off, run the same command again.`,
 		if _, err := transport.ParseAddress(server); err != nil {
 			return err
 		}
-		c, err := client.Link(cmd.Context(), a.config(), server, deviceLabel(label), func(code string, ends time.Time) error { return a.showCode(code, ends, asJSON) })
+		label = deviceLabel(label)
+		c, err := client.Link(cmd.Context(), a.config(), server, label, func(code string, ends time.Time) error { return a.showCode(code, ends, asJSON) })
 		if err != nil {
 			return err
 		}
-		err = a.linked(cmd.Context(), c, asJSON)
+		err = a.linked(cmd.Context(), c, label, asJSON)
 		if closed := c.Close(); err == nil {
 			err = closed
 		}
@@ -118,24 +121,31 @@ func (a *app) showCode(code string, ends time.Time, asJSON bool) error {
 }
 
 // linked takes the history in and says what this device is now.
-func (a *app) linked(ctx context.Context, c *client.Client, asJSON bool) error {
+func (a *app) linked(ctx context.Context, c *client.Client, label string, asJSON bool) error {
 	progress := a.newBar("receiving")
 	p, err := c.ImportHistory(ctx, historyPatience, progress.history)
 	progress.end()
-	if err != nil {
+	without := errors.Is(err, client.ErrNoAttachments)
+	switch {
+	case without:
+		a.say("note", "this server keeps no attachments, so contacts, what you verified and messages were not handed over and do not come later; they stay on your other device")
+	case err != nil:
 		return err
-	}
-	if !p.Finished {
+	case !p.Finished:
 		a.say("note", "the history has not all arrived; it comes with the next commands, while the other device is online")
 	}
 	who := c.Self()
 	if asJSON {
 		return a.printJSON(linkJSON{
 			Schema: linkSchema, State: "linked", Name: string(who.Name), Account: hex.EncodeToString(who.Account[:]),
-			Device: hex.EncodeToString(who.Device[:]), History: &historyJSON{p.Done, p.Total, p.Finished},
+			Device: hex.EncodeToString(who.Device[:]), Label: label, History: &historyJSON{p.Done, p.Total, p.Finished, without},
 		})
 	}
-	a.say("note", fmt.Sprintf("this is a device of @%s now; %d of %d contacts and messages are here", who.Name, p.Done, p.Total))
+	here := fmt.Sprintf("; %d of %d contacts and messages are here", p.Done, p.Total)
+	if without {
+		here = ""
+	}
+	a.say("note", fmt.Sprintf("this is a device of @%s now%s", who.Name, here))
 	return nil
 }
 

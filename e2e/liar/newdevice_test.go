@@ -145,6 +145,19 @@ func TestA25V281AnotherLogToANewDevice(t *testing.T) {
 	laptop.must("device", "link", "--server", laptop.front.url)
 }
 
+// TestLinkWithoutAttachments: a server that keeps no attachments takes no history,
+// and both sides say so at once instead of waiting for it.
+func TestLinkWithoutAttachments(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, nil)
+	alice, laptop := o.join("alice"), o.newcomer("alice")
+	r := laptop.linkedBy(alice)
+	if r.code != 0 || !strings.Contains(r.stderr, "were not handed over and do not come later") ||
+		!strings.Contains(r.stdout, `"device_name":"laptop","history":{"done":0,"total":0,"finished":false,"no_attachments":true}`) {
+		t.Fatalf("exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
 // recovers runs 'device recover' on p with a phrase on standard input.
 func (p *person) recovers(phrase string, args ...string) result {
 	p.t.Helper()
