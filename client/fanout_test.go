@@ -72,7 +72,7 @@ func TestADeviceWithoutKeysHoldsUpNobodyElse(t *testing.T) {
 		return alice.oweText(tx, p.row.Account, p.parties()[1].Device.ID, message.ID)
 	})
 	w.settleAll(alice, bob, phone)
-	w.wantSaid(phone, "alice", "first", "late for one")
+	w.wantSaid(phone, "alice", ">hello yourself", "first", "late for one")
 }
 
 // A text that waits in the outbox reaches a device that the recipient adds
@@ -86,7 +86,7 @@ func TestTextInTheOutboxReachesADeviceLearnedOfMeanwhile(t *testing.T) {
 	alice.rosters.doubt(bob.profile.Account)
 	w.say(alice, bob, "written online") // its look-up shows the phone
 	w.settleAll(alice, bob, phone)
-	w.wantSaid(phone, "alice", "written offline", "written online")
+	w.wantSaid(phone, "alice", ">hello yourself", "written offline", "written online")
 }
 
 // The same when the new device has taken the place of the old one.
@@ -118,7 +118,7 @@ func TestTextReachesADeviceAddedWhileItWasSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settleAll(alice, bob, phone)
-	w.wantSaid(phone, "alice", "in between")
+	w.wantSaid(phone, "alice", ">hello yourself", "in between")
 }
 
 // What is stuck for one account holds nothing up for another, however much it is.

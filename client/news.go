@@ -205,7 +205,12 @@ func (c *Client) tellContact(tx *localdb.Tx, id account.ID) error {
 	if err != nil || row.State == localdb.Former {
 		return err
 	}
-	return c.tell(tx, newsContact{account: row.Account, name: row.Name, state: row.State, verifiedAt: row.VerifiedAt, at: row.StoodAt})
+	return c.tell(tx, newsOf(row))
+}
+
+// newsOf says how a contact stands.
+func newsOf(row localdb.Contact) newsContact {
+	return newsContact{account: row.Account, name: row.Name, state: row.State, verifiedAt: row.VerifiedAt, at: row.StoodAt}
 }
 
 // newsLife is how long news wait for what they are about.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
+	"github.com/posthorn/posthorn/content"
 	"github.com/posthorn/posthorn/internal/clock"
 )
 
@@ -109,8 +111,9 @@ func (c *Client) greet(tx *localdb.Tx, known, now person) error {
 		if err != nil {
 			return err
 		}
-		if !approvedHere {
-			err = notify(tx, fmt.Sprintf("your account has a new device, %.8s; if it is not yours, run 'posthorn device remove %.8s'", device.ID, device.ID))
+		if !approvedHere { // else the history has it all
+			err = errors.Join(c.retell(tx, device),
+				notify(tx, fmt.Sprintf("your account has a new device, %.8s; if it is not yours, run 'posthorn device remove %.8s'", device.ID, device.ID)))
 		}
 		if err != nil {
 			return err
@@ -122,6 +125,57 @@ func (c *Client) greet(tx *localdb.Tx, known, now person) error {
 		}
 	}
 	return nil
+}
+
+const (
+	// retoldSlack is how far the clocks of own devices may differ for a new one to
+	// miss nothing.
+	retoldSlack = 10 * time.Minute
+	// mostRetold bounds how many messages a new device is told of beside its
+	// history.
+	mostRetold = 256
+)
+
+// retell owes a new own device what others were told since it came: what this
+// device sent and decided before it knew of it. The device that let it in could
+// not hand that over.
+func (c *Client) retell(tx *localdb.Tx, device *account.Device) error {
+	since := device.CreatedAt - min(device.CreatedAt, uint64(retoldSlack/time.Millisecond))
+	sent, err := tx.SentSince(since, mostRetold)
+	if err != nil {
+		return err
+	}
+	for _, m := range sent {
+		if err := c.retellSent(tx, device.ID, m); err != nil {
+			return err
+		}
+	}
+	contacts, err := tx.Contacts()
+	for _, row := range contacts {
+		if row.State == localdb.Former || row.StoodAt < since && row.VerifiedAt < since {
+			continue
+		}
+		if err := c.oweDevice(tx, device.ID, newsOf(row)); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (c *Client) retellSent(tx *localdb.Tx, device account.DeviceID, m localdb.Message) error {
+	to, err := tx.Contact(m.Account)
+	if known, err := found(err); !known {
+		return err
+	}
+	files, err := tx.Files(localdb.Sent(m.ID))
+	if err != nil {
+		return err
+	}
+	frame, err := content.Encode(content.Message{ID: m.ID, SentAt: m.SentAt, Body: bodyOf(m.Body, files)})
+	if err != nil {
+		return err
+	}
+	return c.oweDevice(tx, device, newsSent{account: to.Account, name: to.Name, frame: frame})
 }
 
 // forgetDevice erases everything that ties this device to one that its account

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,5 +352,32 @@ func TestABlockComesBeforeWhatTheBlockedSay(t *testing.T) {
 	}
 	w.say(bob, alice, "after")
 	w.sync(laptop)
-	w.wantSaid(laptop, "bob", "before")
+	w.wantSaid(laptop, "bob", ">hello", "before")
+}
+
+// What a device sends and decides before it knows of a new own device reaches
+// that one too: the device that let it in cannot hand it over.
+func TestANewDeviceLearnsWhatOthersDidMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.befriended()
+	mallory := w.person("mallory")
+	phone := w.sibling(alice)
+	w.say(mallory, alice, "let me in")
+	w.settleAll(alice, phone, bob, mallory)
+	laptop := w.linked("laptop", alice)
+	w.handOver(alice, laptop)
+	w.say(phone, bob, "the phone knows of no laptop")
+	if err := phone.BlockContact(w.ctx, "mallory", true); err != nil {
+		t.Fatal(err)
+	}
+	w.settleAll(phone, laptop)
+	if got := w.said(laptop, "bob"); !slices.Contains(got, ">the phone knows of no laptop") {
+		t.Errorf("the laptop has %q", got)
+	}
+	if w.state(laptop, mallory.profile.Account) != localdb.Blocked {
+		t.Error("the laptop does not know whom the phone has blocked")
+	}
+	if got := w.said(laptop, "bob"); len(got) != len(w.said(alice, "bob"))+1 {
+		t.Errorf("doubled: %q beside %q", got, w.said(alice, "bob"))
+	}
 }

@@ -71,6 +71,12 @@ func (tx *Tx) OutgoingMessage(id content.ID) (Message, error) {
 	return one(tx.row(selectMessages+" WHERE id = ? AND outgoing = 1", id[:]), scanMessage)
 }
 
+// SentSince lists the newest messages that this account has written since a time
+// by this device's clock, oldest first, at most max.
+func (tx *Tx) SentSince(ms uint64, max int) ([]Message, error) {
+	return list(tx, scanMessage, "SELECT * FROM ("+selectMessages+" WHERE outgoing = 1 AND received >= ? ORDER BY seq DESC LIMIT ?) ORDER BY seq", ms, max)
+}
+
 // MarkShown notes that the incoming message has been shown to the user.
 func (tx *Tx) MarkShown(from account.ID, id content.ID) error {
 	_, err := tx.exec("UPDATE messages SET shown = 1 WHERE account = ? AND outgoing = 0 AND id = ?", from[:], id[:])

@@ -104,7 +104,7 @@ func (a *app) noteStrangers(ctx context.Context, c *client.Client, writers map[a
 	}
 	contacts, err := c.Contacts(ctx)
 	for _, contact := range contacts {
-		if writers[contact.Name] && !contact.Accepted {
+		if writers[contact.Name] && !contact.Accepted && !contact.Blocked {
 			a.say("note", fmt.Sprintf("@%s is a stranger and gets no receipts; answer, or 'posthorn contact accept @%s'", contact.Name, contact.Name))
 		}
 	}
