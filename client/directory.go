@@ -41,7 +41,7 @@ type rosterCache struct {
 	mu        sync.Mutex
 	confirmed map[account.ID]time.Time
 	strangers map[account.ID]person
-	told      map[account.ID]bool // that its list could not be renewed
+	told      map[any]bool // what complain was asked
 	asked     map[account.ID]time.Time
 }
 
@@ -49,7 +49,7 @@ type rosterCache struct {
 const maxStrangers = 64
 
 func newRosterCache() *rosterCache {
-	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}, told: map[account.ID]bool{}, asked: map[account.ID]time.Time{}}
+	return &rosterCache{confirmed: map[account.ID]time.Time{}, strangers: map[account.ID]person{}, told: map[any]bool{}, asked: map[account.ID]time.Time{}}
 }
 
 // askPause is how long after a failed look-up because of a delivery the next one
@@ -71,13 +71,13 @@ func (r *rosterCache) due(id account.ID, now time.Time) bool {
 	return true
 }
 
-// complain reports whether the user is to be told that an account's list could
-// not be renewed: once.
-func (r *rosterCache) complain(id account.ID) bool {
+// complain reports whether the user is to be told of something about an account
+// or a device: once.
+func (r *rosterCache) complain(of any) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first := !r.told[id]
-	r.told[id] = true
+	first := !r.told[of]
+	r.told[of] = true
 	return first
 }
 

@@ -73,7 +73,7 @@ func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, erro
 		device, ok = p.roster.Device(d.SenderDevice)
 	}
 	if !ok {
-		return sender{}, reject.New("V-104", ErrSender, "its roster has no such device")
+		return sender{}, c.noSuchDevice(ctx, p, d.SenderDevice)
 	}
 	if p.row.State == localdb.Blocked || p.row.State == localdb.Former {
 		return sender{}, reject.New("V-104", ErrSender, "the account is blocked here")
@@ -82,6 +82,23 @@ func (c *Client) sender(ctx context.Context, d transport.Delivery) (sender, erro
 		return sender{}, err
 	}
 	return sender{person: p, party: account.Party{Account: d.SenderAccount, Device: device}}, nil
+}
+
+// noSuchDevice refuses a device that is not on its account's roster. That a contact
+// has removed it may mean that a thief writes, or that the last words from an old
+// telephone came too late: the user can ask.
+func (c *Client) noSuchDevice(ctx context.Context, p person, device account.DeviceID) error {
+	refused := reject.New("V-104", ErrSender, "its roster has no such device")
+	_, removed := p.roster.Removed(device)
+	if !removed || p.row.State != localdb.Friend || c.isSelf(p.row.Account) || !c.rosters.complain(device) {
+		return refused
+	}
+	if err := c.update(ctx, func(tx *localdb.Tx) error {
+		return notify(tx, fmt.Sprintf("something came from a device that @%s has taken off their account, and is not shown; if they have written it themselves, they can send it again", p.row.Name))
+	}); err != nil {
+		return err
+	}
+	return refused
 }
 
 // receiveMessage opens a message, applies what it says, and stores the result.

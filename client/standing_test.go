@@ -178,6 +178,9 @@ func TestV104RemovedDeviceIsNotHeardByAReader(t *testing.T) {
 			t.Error("a removed device was heard")
 		}
 	}
+	if told := w.notices(alice); len(told) != 1 || !strings.Contains(told[0], "@bob has taken off") {
+		t.Errorf("the user was told %q", told)
+	}
 }
 
 // A directory that cannot be asked keeps nobody from reading what contacts wrote.
