@@ -18,6 +18,7 @@ import (
 const (
 	ownCheckEvery  = time.Hour
 	ownCheckJitter = 10 * time.Minute // less or more
+	ownCheckRetry  = 10 * time.Minute // after a look that failed
 )
 
 // ownLabel is the row that says up to which version the own name was watched.
@@ -41,15 +42,33 @@ func (c *Client) watchOwnName(ctx context.Context) error {
 	err := c.lookAtOwnName(ctx)
 	if errors.Is(err, ErrTransparency) {
 		c.log.Warn("the transparency log does not agree with the server", "error", err)
-		return nil
+		if failed, ok := errors.AsType[*LogError](err); ok && failed.Stopped {
+			return nil // the user knows, and decides
+		}
+		return c.ownNameUnseen(ctx, now)
 	}
 	if err != nil && passing(remote(err)) || errors.Is(err, transport.ErrRefused) {
-		return nil
+		return c.ownNameUnseen(ctx, now)
 	}
 	if _, answered := errors.AsType[*transport.Error](err); answered {
 		return remote(err)
 	}
 	return err
+}
+
+// ownNameUnseen looks again soon after a look that did not come to its end, and
+// tells the user once a day when there was none for a day: a server that keeps
+// back what its log says of the own name must not do so unnoticed.
+func (c *Client) ownNameUnseen(ctx context.Context, now time.Time) error {
+	c.watch.due = now.Add(ownCheckRetry)
+	return c.update(ctx, func(tx *localdb.Tx) error {
+		row, err := tx.LogName(ownLabel)
+		if exists, err := found(err); err != nil || !exists || now.Sub(instant(row.CheckedAt)) <= kt.MaxAge || now.Sub(c.watch.told).Abs() < kt.MaxAge {
+			return err
+		}
+		c.watch.told = now
+		return notify(tx, "for more than a day this device could not check what the server's log says of your own name, and the server is in reach; run 'posthorn transparency status', and ask its operator")
+	})
 }
 
 // ownCheckSpread spreads the look-ups of many devices: from minus to plus ten minutes.

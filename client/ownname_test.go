@@ -3,6 +3,7 @@ package client
 import (
 	"crypto/rand"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +64,39 @@ func TestOwnNameThatGoesOnDuringTheLook(t *testing.T) {
 	}
 	if watched, err := alice.label(tn.ctx, ownLabel); err != nil || watched == nil || watched.Version != 1 {
 		t.Errorf("watched up to %+v, %v", watched, err)
+	}
+}
+
+// TestOwnNameKeptBackIsTold: who lets mail through and no look at the own name is
+// noticed after a day.
+func TestOwnNameKeptBackIsTold(t *testing.T) {
+	tn := newTown(t)
+	alice := tn.person("alice")
+	tn.liars[alice].withholds(true)
+	look := func(age time.Duration) string {
+		t.Helper()
+		tn.provedBefore(alice, ownLabel, age)
+		alice.watch.due = time.Time{}
+		if err := alice.watchOwnName(tn.ctx); err != nil {
+			t.Fatalf("mail does not go on: %v", err)
+		}
+		texts, err := alice.Notices(tn.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(texts, "\n")
+	}
+	const words = "what the server's log says of your own name"
+	if told := look(23 * time.Hour); strings.Contains(told, words) {
+		t.Errorf("told after 23 hours: %q", told)
+	}
+	if told := look(25 * time.Hour); !strings.Contains(told, words) {
+		t.Errorf("not told after 25 hours: %q", told)
+	}
+	if told := look(25 * time.Hour); strings.Contains(told, words) {
+		t.Errorf("told again at once: %q", told)
+	}
+	if next := time.Until(alice.watch.due); next > ownCheckRetry {
+		t.Errorf("the next look is in %v", next)
 	}
 }

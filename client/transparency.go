@@ -20,6 +20,7 @@ type watch struct {
 	turn  chan struct{}
 	noLog time.Time // when the server last said that it keeps none; guarded by turn
 	due   time.Time // of the next look at the own name; guarded by turn
+	told  time.Time // when the user was told that such looks fail; guarded by turn
 }
 
 func newWatch() *watch { return &watch{turn: make(chan struct{}, 1)} }
