@@ -20,7 +20,8 @@ var inMemory = map[string]string{
 	"notice.kind": "travels between nodes, and is kept nowhere", "notice.lost": "the same", "notice.box": "the same",
 	"notice.at": "the same", "notice.msg": "the same",
 	"head.durable": "how far the disk is", "head.flights": "batches on their way to it",
-	"head.shares": "counted from what waits, when it is read",
+	"head.shares": "counted from what waits, when it is read", "head.tail": "the same",
+	"head.changed": "what the next batch does", "head.due": "the same", "head.before": "the same",
 }
 
 var (

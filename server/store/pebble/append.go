@@ -23,6 +23,9 @@ type item struct {
 
 // groupByBox splits a call by mailbox and copies its bytes.
 func groupByBox(envs []store.Envelope) []*group {
+	if len(envs) == 1 {
+		return []*group{{box: envs[0].Box, items: []item{newItem(0, envs[0])}}}
+	}
 	var groups []*group
 	byBox := make(map[store.Box]*group, 1)
 	for i, e := range envs {
@@ -32,11 +35,15 @@ func groupByBox(envs []store.Envelope) []*group {
 			byBox[e.Box] = g
 			groups = append(groups, g)
 		}
-		it := item{at: i, env: e, size: len(e.Data), record: marshalMessage(e)}
-		it.env.Data = nil
-		g.items = append(g.items, it)
+		g.items = append(g.items, newItem(i, e))
 	}
 	return groups
+}
+
+func newItem(at int, e store.Envelope) item {
+	it := item{at: at, env: e, size: len(e.Data), record: marshalMessage(e)}
+	it.env.Data = nil
+	return it
 }
 
 // append stores one group, whole or not at all, and fills in its answers. The
@@ -64,7 +71,7 @@ func (t *txn) append(g *group, out []store.Appended) error {
 	return nil
 }
 
-// plan is what storing a group would do to its mailbox.
+// plan is what storing a group would do to its mailbox. It is gone with the next.
 type plan struct {
 	seqs   []uint64 // for each item, the number it has or would get
 	fresh  []int    // the items that are not repeats
@@ -80,7 +87,8 @@ type senderShare struct {
 
 // plan numbers the items: repeats as before, the others on from the head.
 func (t *txn) plan(g *group, h *head) *plan {
-	p := &plan{seqs: make([]uint64, len(g.items))}
+	p := &t.planned
+	*p = plan{seqs: slices.Grow(p.seqs[:0], len(g.items))[:len(g.items)], fresh: p.fresh[:0], shares: p.shares[:0]}
 	next := h.last + 1
 	for i := range g.items {
 		it := &g.items[i]
@@ -169,20 +177,24 @@ func limitsOf(h *head) (envelopes, bytes uint64) {
 	return envelopes, bytes
 }
 
-// store writes the fresh items of a plan that fits.
+// store writes the fresh items of a plan that fits. Head and shares are not
+// written with them, see tail.go.
 func (t *txn) store(p *plan, g *group, h *head) {
+	t.touch(g.box, h)
 	for _, i := range p.fresh {
 		it := &g.items[i]
 		_ = t.batch.Set(messageKey(g.box, p.seqs[i]), it.record, nil)
 		t.s.repeats.note(&it.env, p.seqs[i])
-		t.queued(g.box, it.env.At)
+		t.queued(it.env.At)
 	}
 	for _, s := range p.shares {
 		t.setShare(g.box, h, s.sender, s.now)
 	}
 	h.last += uint64(p.total.envelopes)
 	h.bytes += p.total.bytes
-	t.change(g.box, h)
+	h.tail.envelopes += p.total.envelopes
+	h.tail.bytes += p.total.bytes
+	h.due = h.due || h.tail.long()
 }
 
 // answer fills in the results: when the group does not fit, its repeats are

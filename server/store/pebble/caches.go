@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"container/list"
+	"hash/maphash"
 	"time"
 
 	"github.com/posthorn/posthorn/server/store"
@@ -65,25 +66,32 @@ type repeatKey struct {
 }
 
 // repeatCache knows the numbers of the envelopes stored last. It is a ring
-// without pointers, for the collector would follow them at every turn.
+// without pointers, for the collector would follow them at every turn. Its places
+// are found by a hash, which keeps the table in the processor's cache; of two
+// keys with the same hash the later one is known.
 type repeatCache struct {
-	places map[repeatKey]int32 // in ring, of the latest with this key
+	seed   maphash.Seed
+	places map[uint64]int32 // in ring, of the latest with this hash
 	ring   []repeat
 	next   int32 // the place that is written next: the oldest, once the ring is full
 }
 
 type repeat struct {
-	key repeatKey
-	seq uint64
-	at  int64 // Unix time in ms
+	key  repeatKey
+	hash uint64
+	seq  uint64
+	at   int64 // Unix time in ms
 }
 
-func newRepeatCache() *repeatCache { return &repeatCache{places: make(map[repeatKey]int32)} }
+func newRepeatCache() *repeatCache {
+	return &repeatCache{seed: maphash.MakeSeed(), places: make(map[uint64]int32)}
+}
 
 // find returns the number that an envelope got when it came before.
 func (c *repeatCache) find(e *store.Envelope) (seq uint64, ok bool) {
-	place, ok := c.places[repeatKey{e.Box, e.Sender, e.ID}]
-	if !ok {
+	key := repeatKey{e.Box, e.Sender, e.ID}
+	place, ok := c.places[maphash.Comparable(c.seed, key)]
+	if !ok || c.ring[place].key != key {
 		return 0, false
 	}
 	r := &c.ring[place]
@@ -92,15 +100,16 @@ func (c *repeatCache) find(e *store.Envelope) (seq uint64, ok bool) {
 
 // note remembers the number of an envelope.
 func (c *repeatCache) note(e *store.Envelope, seq uint64) {
-	r := repeat{repeatKey{e.Box, e.Sender, e.ID}, seq, e.At.UnixMilli()}
+	key := repeatKey{e.Box, e.Sender, e.ID}
+	r := repeat{key, maphash.Comparable(c.seed, key), seq, e.At.UnixMilli()}
 	if len(c.ring) < maxRepeats {
 		c.ring = append(c.ring, r)
 	} else {
-		if oldest := c.ring[c.next].key; c.places[oldest] == c.next {
+		if oldest := c.ring[c.next].hash; c.places[oldest] == c.next {
 			delete(c.places, oldest)
 		}
 		c.ring[c.next] = r
 	}
-	c.places[r.key] = c.next
+	c.places[r.hash] = c.next
 	c.next = (c.next + 1) % maxRepeats
 }

@@ -28,7 +28,7 @@ func Check(ctx context.Context, dir string, o Options, value func(key string, va
 		return c.report, fmt.Errorf("store: not checked: %w", err)
 	}
 	defer s.db.Close() // read only, so nothing is lost if it fails
-	c.db, c.counted = s.db, s.version != uncountedFormat
+	c.db, c.counted, c.tails = s.db, s.version > uncountedFormat, s.version > taillessFormat
 	for _, part := range []func() error{c.kinds, c.mailboxes, c.counters, c.directory, c.pools} {
 		if err := part(); err != nil {
 			return c.report, readError(err)
@@ -86,6 +86,7 @@ type checker struct {
 	report store.Report
 
 	counted bool              // the format has counters
+	tails   bool              // the format has tails
 	minutes map[uint64]uint64 // envelopes found of each minute
 }
 

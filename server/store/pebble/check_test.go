@@ -74,7 +74,9 @@ func TestCheckNamesDamage(t *testing.T) {
 		"missing in the middle":  {remove(pebble.MessageKey(box, 14)), "some are missing"},
 		"missing in front":       {remove(pebble.MessageKey(box, 11)), "envelopes 11 to 25"},
 		"missing at the end":     {remove(pebble.MessageKey(box, 25)), "envelopes 11 to 25"},
-		"one too many":           {put(pebble.MessageKey(box, 26), make([]byte, 41)), "too many"},
+		"missing in a tail":      {remove(pebble.MessageKey(store.Box{}, 14)), "some are missing"},
+		"end of a tail":          {remove(pebble.MessageKey(store.Box{}, 25)), "count of envelopes by time is wrong"},
+		"one too many":           {put(pebble.MessageKey(box, 26), make([]byte, 41)), "count of envelopes by time is wrong"},
 		"acked, but there":       {put(pebble.MessageKey(store.Box{2}, 3), make([]byte, 40)), "too many"},
 		"dropped, but there":     {put(pebble.MessageKey(store.Box{3}, 1), make([]byte, 40)), "was dropped"},
 		"other length":           {put(pebble.MessageKey(box, 14), make([]byte, 50)), "bytes, not"},
@@ -130,7 +132,7 @@ func TestCheckOfNoStore(t *testing.T) {
 }
 
 func TestCheckRefusesANewerFormat(t *testing.T) {
-	image := closed(t, func(s *pebble.Store) error { return pebble.SetFormat(s, 3) })
+	image := closed(t, func(s *pebble.Store) error { return pebble.SetFormat(s, 4) })
 	if _, err := pebble.Check(t.Context(), "store", pebble.Options{FS: image}, nil); !errors.Is(err, store.ErrFormat) {
 		t.Errorf("%v", err)
 	}

@@ -2,17 +2,24 @@ package pebble
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// contents is what the envelopes of one mailbox add up to.
+// contents is what the envelopes of one mailbox add up to. Sums and shares are
+// those up to the number that the head has saved; above it is the tail.
 type contents struct {
+	saved       uint64 // the last number that the head tells of
 	first, last uint64 // numbers found; 0: none
 	gap         bool   // some number between them is missing
 	bytes       uint64
 	shares      map[store.Sender]share
+	tail        share
 }
 
 // mailboxes holds every head against its envelopes and its senders' shares.
@@ -65,7 +72,13 @@ func (c *checker) gather() (map[store.Box]*contents, error) {
 			c.minutes[minuteOf(m.At)]++
 		}
 		c.report.Bytes += int64(len(m.Data))
-		contentsOf(found, box).add(m)
+		of := contentsOf(found, box)
+		if of.first == 0 {
+			if of.saved, err = c.saved(box); err != nil {
+				return err
+			}
+		}
+		of.add(m)
 		return nil
 	})
 	return found, err
@@ -78,6 +91,24 @@ func contentsOf(found map[store.Box]*contents, box store.Box) *contents {
 	return found[box]
 }
 
+// saved is the last number that a mailbox's head tells of. Without a head that
+// can be read, which is reported elsewhere, there is no tail.
+func (c *checker) saved(box store.Box) (uint64, error) {
+	record, closer, err := c.db.Get(headKey(box))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return math.MaxUint64, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer closer.Close()
+	h, err := parseHead(record)
+	if err != nil {
+		return math.MaxUint64, nil
+	}
+	return h.last, nil
+}
+
 // add takes in the next envelope in order.
 func (b *contents) add(m store.Msg) {
 	if b.first == 0 {
@@ -85,6 +116,10 @@ func (b *contents) add(m store.Msg) {
 	}
 	b.gap = b.gap || b.last != 0 && m.Seq != b.last+1
 	b.last = m.Seq
+	if m.Seq > b.saved {
+		b.tail.add(len(m.Data))
+		return
+	}
 	b.bytes += uint64(len(m.Data))
 	s := b.shares[m.Sender]
 	s.add(len(m.Data))
@@ -120,16 +155,16 @@ func (c *checker) head(box store.Box, h *head, found *contents) {
 		return
 	}
 	c.report.Mailboxes++
-	for _, problem := range found.against(h) {
+	for _, problem := range found.against(h, c.tails) {
 		c.damaged("mailbox %x: %s", box, problem)
 	}
 }
 
 // against says how a mailbox differs from its head.
-func (b *contents) against(h *head) (problems []string) {
+func (b *contents) against(h *head, tails bool) (problems []string) {
 	switch {
 	case h.count() == 0 && b.first == 0:
-	case b.gap, b.first != h.first, b.last != h.last:
+	case b.gap, b.first != h.first, b.last < h.last, b.tail.long(), b.last > h.last && !tails:
 		problems = append(problems, fmt.Sprintf("it should hold the envelopes %d to %d, and some are missing or too many", h.first, h.last))
 	}
 	if b.bytes != h.bytes {

@@ -31,9 +31,9 @@ type write struct {
 type flight struct {
 	batch  *pebble.Batch
 	writes []*write
-	last   map[*head]uint64 // changed mailboxes: head.last in this batch
-	keys   []string         // directory keys it writes
-	landed chan struct{}    // closed when durable
+	heads  []change      // mailboxes it changes
+	keys   []string      // directory keys it writes
+	landed chan struct{} // closed when durable
 }
 
 // commit runs a change in the committer and waits until it is durable.
@@ -55,6 +55,11 @@ func (s *Store) submit(ctx context.Context, run func(*txn) error) (*write, error
 		return nil, err
 	}
 	w := &write{run: run, done: make(chan struct{})}
+	select { // asking one channel costs less than asking three
+	case s.queue <- w:
+		return w, nil
+	default:
+	}
 	select {
 	case s.queue <- w:
 		return w, nil
@@ -188,9 +193,9 @@ func (s *Store) land(f *flight) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for h, last := range f.last {
-		h.durable = max(h.durable, last)
-		h.flights--
+	for _, c := range f.heads {
+		c.head.durable = max(c.head.durable, c.last)
+		c.head.flights--
 	}
 	for _, key := range f.keys {
 		if s.keys[key] == f {

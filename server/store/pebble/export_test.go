@@ -1,9 +1,12 @@
 package pebble
 
 import (
+	"context"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/posthorn/posthorn/server/store"
 )
 
 // SetFormat marks a store as written by another version, for tests.
@@ -28,8 +31,41 @@ var (
 	TallyKey   = tallyKey
 )
 
-// Uncount makes a store one of the format without counters.
+// Tailless makes a store one of the format whose appends wrote head and shares.
+func Tailless(s *Store) error {
+	if err := saveAll(s); err != nil {
+		return err
+	}
+	return SetFormat(s, taillessFormat)
+}
+
+// saveAll ends the tails of all mailboxes.
+func saveAll(s *Store) error {
+	var boxes []store.Box
+	err := s.every(keyHead, func(key, _ []byte) error {
+		boxes = append(boxes, store.Box(key))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.commit(context.Background(), func(t *txn) error {
+		for _, box := range boxes {
+			if h, err := t.head(box); err == nil {
+				t.change(box, h)
+			} else if !missing(err) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Uncount makes a store one of the format without counters and tails.
 func Uncount(s *Store) error {
+	if err := saveAll(s); err != nil {
+		return err
+	}
 	if err := s.db.DeleteRange([]byte{keyTally}, successor([]byte{keyTally}), pebble.Sync); err != nil {
 		return err
 	}

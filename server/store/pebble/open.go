@@ -12,11 +12,14 @@ import (
 	"github.com/posthorn/posthorn/server/store"
 )
 
-// formatVersion is the layout of keys.go and records.go. A store of
-// uncountedFormat lacks the counters and is given them when it is opened.
+// formatVersion is the layout of keys.go, records.go and tail.go. A store of
+// uncountedFormat lacks the counters and is given them when it is opened. One of
+// taillessFormat is a store whose mailboxes have no tails yet, but the program that
+// wrote it would take a tail for damage.
 const (
 	uncountedFormat = 1
-	formatVersion   = 2
+	taillessFormat  = 2
+	formatVersion   = 3
 )
 
 const (
@@ -31,6 +34,9 @@ const (
 	// firstLevel is how large the level below may grow before it has one more
 	// under it, into which everything is copied once again.
 	firstLevel = 256 << 20
+	// tableBlock is what is written and read at once of a table. Of the engine's
+	// 4 KiB an envelope or three would fill one, and each is a call of the system.
+	tableBlock = 16 << 10
 )
 
 // Open opens the store in a directory, or makes one there. The directory is
@@ -168,6 +174,8 @@ func (s *Store) engineOptions() *pebble.Options {
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].BlockSize = tableBlock
+		o.Levels[i].IndexBlockSize = 4 << 10
 	}
 	return o
 }
@@ -201,11 +209,8 @@ func (s *Store) checkFormat() error {
 	switch {
 	case errors.Is(err, errUnmarked):
 		return s.markFormat()
-	case err == nil && v == uncountedFormat:
-		if err := s.keepCopy(fmt.Sprint("format-", formatVersion)); err != nil {
-			return err
-		}
-		return s.countAnew()
+	case err == nil && v < formatVersion:
+		return s.upgradeFormat(v)
 	}
 	return err
 }
@@ -226,7 +231,7 @@ func (s *Store) knownFormat() (version uint32, err error) {
 		return 0, damaged("format version")
 	}
 	v := binary.BigEndian.Uint32(b)
-	if v != formatVersion && v != uncountedFormat {
+	if v < uncountedFormat || v > formatVersion {
 		return 0, fmt.Errorf("%w: it has version %d, this program knows %d", store.ErrFormat, v, formatVersion)
 	}
 	return v, nil
@@ -241,6 +246,10 @@ func (s *Store) markFormat() error {
 	if !empty {
 		return fmt.Errorf("%w: it holds records but no format version", store.ErrCorrupt)
 	}
+	return s.setFormat()
+}
+
+func (s *Store) setFormat() error {
 	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint32(nil, formatVersion), pebble.Sync)
 }
 

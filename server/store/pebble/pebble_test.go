@@ -52,7 +52,7 @@ func TestSecondOpenIsRefused(t *testing.T) {
 func TestNewerFormatIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	s := folder{"store", pebble.Options{FS: fs}}.Open(t)
-	if err := pebble.SetFormat(s.(*pebble.Store), 3); err != nil {
+	if err := pebble.SetFormat(s.(*pebble.Store), 4); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -75,42 +75,51 @@ func (s *Store) collect(box store.Box, after uint64, v view, limit, maxBytes int
 // scan calls visit for the envelopes from..to in order until it returns false.
 // Data is only valid during the call. An envelope that is not there is
 // ErrCorrupt.
-func (s *Store) scan(box store.Box, from, to uint64, visit func(store.Msg) bool) (err error) {
+func (s *Store) scan(box store.Box, from, to uint64, visit func(store.Msg) bool) error {
 	if from > to {
 		return nil
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: messageKey(box, from), UpperBound: messageKey(box, to+1)})
+	through := true
+	next, err := s.scanRange(messageKey(box, from), messageKey(box, to+1), from, func(m store.Msg) bool {
+		through = visit(m)
+		return through
+	})
+	if err == nil && through && next <= to {
+		return damaged("mailbox, an envelope is missing")
+	}
+	return err
+}
+
+// scanRange calls visit for the envelopes between two keys, which must be
+// numbered on from first, until it returns false. next is the first number that
+// was not visited.
+func (s *Store) scanRange(from, to []byte, first uint64, visit func(store.Msg) bool) (next uint64, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return readError(err)
+		return first, readError(err)
 	}
 	defer func() {
 		if cerr := it.Close(); err == nil && cerr != nil {
 			err = readError(cerr)
 		}
 	}()
-	want := from
+	next = first
 	for ok := it.First(); ok; ok = it.Next() {
 		key := it.Key()
-		if seq := binary.BigEndian.Uint64(key[len(key)-8:]); seq != want {
-			return damaged("mailbox, an envelope is missing")
+		if seq := binary.BigEndian.Uint64(key[len(key)-8:]); seq != next {
+			return next, damaged("mailbox, an envelope is missing")
 		}
 		val, err := it.ValueAndErr()
 		if err != nil {
-			return readError(err)
+			return next, readError(err)
 		}
-		m, err := parseMessage(want, val)
+		m, err := parseMessage(next, val)
 		if err != nil || !visit(m) {
-			return err
+			return next, err
 		}
-		want++
+		next++
 	}
-	if err := it.Error(); err != nil {
-		return readError(err)
-	}
-	if want <= to {
-		return damaged("mailbox, an envelope is missing")
-	}
-	return nil
+	return next, readError(it.Error())
 }
 
 // Attach notes where a mailbox is read; see store.Store.

@@ -10,7 +10,8 @@ import (
 )
 
 // head is what is known about one mailbox. Its envelopes are exactly the
-// numbers first..last; every one above last is still to be given out.
+// numbers first..last; every one above last is still to be given out. Its record
+// may lag behind by a tail, see tail.go.
 type head struct {
 	first   uint64 // lowest number kept, 1 at the start
 	last    uint64 // highest number given out, 0 at the start
@@ -19,9 +20,14 @@ type head struct {
 	limits  store.Limits
 	gone    bool // dropped; every other field is zero
 
-	durable uint64 // highest number that survives a power cut; memory only
+	// Memory only:
+	durable uint64 // highest number that survives a power cut
 	flights int    // batches on their way to the disk that changed it
-	shares  shares // what the committer knows of the senders; memory only
+	shares  shares // what the committer knows of the senders
+	tail    share  // the envelopes that came after the record
+	changed bool   // by the batch that is being built
+	due     bool   // that batch writes the record
+	before  uint64 // last, before that batch
 }
 
 const flagGone = 1
@@ -78,6 +84,14 @@ func parseShare(b []byte) (share, error) {
 		return share{}, damaged("sender share")
 	}
 	return s, nil
+}
+
+// parseShareOrNone reads a share that a get has found or not.
+func parseShareOrNone(b []byte, err error) (share, error) {
+	if err != nil || b == nil {
+		return share{}, err
+	}
+	return parseShare(b)
 }
 
 // messageHead is the size of a message record without Data: time, id, sender.

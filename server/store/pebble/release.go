@@ -1,7 +1,9 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -100,8 +102,8 @@ func (t *txn) land() error {
 	}
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	for h := range f.last {
-		h.flights--
+	for _, c := range f.heads {
+		c.head.flights--
 	}
 	return f.batch.Close()
 }
@@ -208,33 +210,54 @@ func (t *txn) drop(box store.Box, h *head) error {
 			return err
 		}
 	}
-	*h = head{first: 1, gone: true, flights: h.flights}
+	t.change(box, h)
+	*h = head{first: 1, gone: true, flights: h.flights, changed: true, due: true}
 	delete(t.s.acks, box)
 	delete(t.s.nodes, box)
-	t.change(box, h)
 	return nil
 }
 
 // uncount takes all envelopes of a mailbox out of the counters. The engine has
-// those of earlier batches; this batch's own are in t.fresh, unless an ack has
-// removed them, and then they were durable and not fresh.
+// those of earlier batches; this batch's own were never released, since only
+// durable ones are.
 func (t *txn) uncount(box store.Box, h *head) error {
+	t.touch(box, h)
 	minutes := make(map[uint64]uint64)
-	fresh := t.fresh[box]
-	err := t.s.scan(box, h.first, h.last-uint64(len(fresh)), func(m store.Msg) bool {
+	count := func(m store.Msg) bool {
 		minutes[minuteOf(m.At)]++
 		return true
-	})
-	if err != nil {
+	}
+	if err := t.s.scan(box, h.first, h.before, count); err != nil {
 		return err
 	}
-	for _, minute := range fresh {
-		minutes[minute]++
+	if err := t.own(box, h.before, count); err != nil {
+		return err
 	}
 	if err := t.released(minutes); err != nil {
 		return err
 	}
-	delete(t.fresh, box)
 	t.opened(-1)
 	return nil
+}
+
+// own calls visit for the envelopes above a number that this batch stores in a
+// mailbox.
+func (t *txn) own(box store.Box, above uint64, visit func(store.Msg) bool) error {
+	prefix, _ := boxRange(keyMessage, box)
+	for r := t.batch.Reader(); ; {
+		kind, key, val, ok, err := r.Next()
+		if err != nil || !ok {
+			return err
+		}
+		if kind != pebble.InternalKeyKindSet || !bytes.HasPrefix(key, prefix) {
+			continue
+		}
+		m, err := parseMessage(binary.BigEndian.Uint64(key[len(prefix):]), val)
+		if err != nil {
+			return err
+		}
+		if m.Seq > above {
+			visit(m)
+		}
+	}
 }

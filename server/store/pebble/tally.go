@@ -94,11 +94,10 @@ func (t *txn) opened(by int) {
 }
 
 // queued counts an envelope that this batch stores.
-func (t *txn) queued(box store.Box, at time.Time) {
+func (t *txn) queued(at time.Time) {
 	minute := minuteOf(at)
 	t.s.tally.add(minute, 1)
 	t.minutes[minute] = true
-	t.fresh[box] = append(t.fresh[box], minute)
 }
 
 // released counts envelopes that this batch deletes, by minute.

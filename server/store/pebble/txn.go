@@ -15,12 +15,19 @@ type txn struct {
 	s      *Store
 	batch  *pebble.Batch
 	writes []*write
-	over   map[string][]byte   // records set in this batch; nil: deleted
-	heads  map[store.Box]*head // heads changed in this batch
-	keys   []string            // directory keys changed in this batch
+	over   map[string][]byte // records set in this batch; nil: deleted
+	heads  []change          // heads changed in this batch
+	keys   []string          // directory keys changed in this batch
 
-	minutes map[uint64]bool        // counters changed in this batch
-	fresh   map[store.Box][]uint64 // minutes of the envelopes stored in this batch
+	minutes map[uint64]bool // counters changed in this batch
+	planned plan            // of the append that is being judged; kept for its memory
+}
+
+// change is what a batch did to a mailbox.
+type change struct {
+	box  store.Box
+	head *head
+	last uint64 // head.last in this batch
 }
 
 func (s *Store) begin() *txn {
@@ -28,10 +35,8 @@ func (s *Store) begin() *txn {
 		s:     s,
 		batch: s.db.NewBatch(),
 		over:  make(map[string][]byte),
-		heads: make(map[store.Box]*head),
 
 		minutes: make(map[uint64]bool),
-		fresh:   make(map[store.Box][]uint64),
 	}
 }
 
@@ -49,15 +54,17 @@ func (t *txn) take(w *write) {
 
 func (t *txn) full() bool { return t.batch.Len() >= maxBatch || len(t.writes) >= maxWrites }
 
-// finish writes the changed heads and says what the batch holds.
+// finish writes the heads that are due and says what the batch holds.
 func (t *txn) finish() *flight {
-	f := &flight{batch: t.batch, writes: t.writes, keys: t.keys, landed: make(chan struct{})}
-	f.last = make(map[*head]uint64, len(t.heads))
+	f := &flight{batch: t.batch, writes: t.writes, heads: t.heads, keys: t.keys, landed: make(chan struct{})}
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	for box, h := range t.heads {
-		_ = t.batch.Set(headKey(box), h.marshal(), nil)
-		f.last[h] = h.last
+	for i := range f.heads {
+		c := &f.heads[i]
+		if c.last = c.head.last; c.head.due {
+			t.save(c.box, c.head)
+		}
+		c.head.changed = false
 	}
 	t.writeTally()
 	for _, key := range t.keys {
@@ -90,12 +97,20 @@ func (t *txn) remove(key []byte) {
 // head returns the head of an open mailbox, or ErrNoBox or ErrGone.
 func (t *txn) head(box store.Box) (*head, error) { return t.s.head(box) }
 
-// change marks a head for writing. It stays in memory until it has landed.
-func (t *txn) change(box store.Box, h *head) {
-	if _, ok := t.heads[box]; !ok {
-		t.heads[box] = h
+// touch notes, before anything is changed, that this batch changes a mailbox.
+// Its head stays in memory until the batch has landed.
+func (t *txn) touch(box store.Box, h *head) {
+	if !h.changed {
+		h.changed, h.before = true, h.last
+		t.heads = append(t.heads, change{box: box, head: h})
 		h.flights++
 	}
+}
+
+// change is touch, and marks the head for writing.
+func (t *txn) change(box store.Box, h *head) {
+	t.touch(box, h)
+	h.due = true
 }
 
 // head returns the head of an open mailbox, or ErrNoBox or ErrGone. The caller
@@ -103,14 +118,8 @@ func (t *txn) change(box store.Box, h *head) {
 func (s *Store) head(box store.Box) (*head, error) {
 	h := s.heads.get(box)
 	if h == nil {
-		b, err := s.get(headKey(box))
-		if err != nil {
-			return nil, err
-		}
-		if b == nil {
-			return nil, store.ErrNoBox
-		}
-		if h, err = parseHead(b); err != nil {
+		var err error
+		if h, err = s.load(box); err != nil {
 			return nil, err
 		}
 		s.heads.put(box, h)

@@ -26,6 +26,18 @@ func (s *Store) upgradeEngine(dir string, old pebble.FormatMajorVersion) error {
 	return errors.Join(s.keepCopy(fmt.Sprintf("engine-%d", engineFormat)), s.db.Close())
 }
 
+// upgradeFormat brings a store of an older format of ours to this one, once a copy
+// of it lies beside it.
+func (s *Store) upgradeFormat(old uint32) error {
+	if err := s.keepCopy(fmt.Sprint("format-", formatVersion)); err != nil {
+		return err
+	}
+	if old == uncountedFormat {
+		return s.countAnew()
+	}
+	return s.setFormat()
+}
+
 // keepCopy leaves a copy of the store as it is beside it, under a name that
 // says before what it was made. It takes next to no room as long as the store
 // still has the same files. Who needs it moves it to the place of the store and

@@ -58,20 +58,39 @@ func copies(t *testing.T, fs vfs.FS) (names []string) {
 }
 
 func TestUpgradeOfTheFormatLeavesACopy(t *testing.T) {
+	for version, older := range map[string]func(*pebble.Store) error{
+		"\x00\x00\x00\x01": pebble.Uncount,
+		"\x00\x00\x00\x02": pebble.Tailless,
+	} {
+		fs := vfs.NewMem()
+		filled(t, fs, older)
+		holds(t, fs, "store")
+		if got := copies(t, fs); !slices.Equal(got, []string{"store.before-format-3"}) {
+			t.Fatalf("beside the store: %q", got)
+		}
+		if v := formatOf(t, fs, "store.before-format-3"); v != version {
+			t.Errorf("the copy has format %x", v)
+		}
+		if v := formatOf(t, fs, "store"); v != "\x00\x00\x00\x03" {
+			t.Errorf("the store has format %x", v)
+		}
+		holds(t, fs, "store")
+		if got := copies(t, fs); len(got) != 1 {
+			t.Errorf("another copy without an upgrade: %q", got)
+		}
+		holds(t, fs, "store.before-format-3") // it opens like any old store
+	}
+}
+
+// To a program of the older format a tail would be envelopes too many, so the
+// check knows none in a store that is marked with it.
+func TestOlderFormatHasNoTails(t *testing.T) {
 	fs := vfs.NewMem()
-	filled(t, fs, pebble.Uncount)
-	holds(t, fs, "store")
-	if got := copies(t, fs); !slices.Equal(got, []string{"store.before-format-2"}) {
-		t.Fatalf("beside the store: %q", got)
+	filled(t, fs, func(s *pebble.Store) error { return pebble.SetFormat(s, 2) })
+	report, err := pebble.Check(t.Context(), "store", pebble.Options{FS: fs}, nil)
+	if err != nil || report.Damaged == 0 || !strings.Contains(report.Problems[0], "too many") {
+		t.Errorf("%v, %+v", err, report)
 	}
-	if v := formatOf(t, fs, "store.before-format-2"); v != "\x00\x00\x00\x01" {
-		t.Errorf("the copy has format %x", v)
-	}
-	holds(t, fs, "store")
-	if got := copies(t, fs); len(got) != 1 {
-		t.Errorf("another copy without an upgrade: %q", got)
-	}
-	holds(t, fs, "store.before-format-2") // it opens like any old store
 }
 
 // formatOf reads the format version of a store without opening it as one.

@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"maps"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -72,12 +73,31 @@ func (w *walker) mailboxes() error {
 		if h.gone {
 			return w.v.Mailbox(store.Head{Box: box, Gone: true})
 		}
-		first := max(h.first, w.acks[box]+1)
-		if err := w.v.Mailbox(store.Head{Box: box, First: first, Last: h.last, Expired: h.expired, Limits: h.limits}); err != nil {
+		last, err := w.last(box, h)
+		if err != nil {
 			return err
 		}
-		return w.envelopes(box, first, h.last)
+		first := max(h.first, w.acks[box]+1)
+		if err := w.v.Mailbox(store.Head{Box: box, First: first, Last: last, Expired: h.expired, Limits: h.limits}); err != nil {
+			return err
+		}
+		return w.envelopes(box, first, last)
 	})
+}
+
+// last is the highest number given out in a mailbox: that of its head, or of the
+// last envelope of its tail.
+func (w *walker) last(box store.Box, h *head) (uint64, error) {
+	_, to := boxRange(keyMessage, box)
+	it, err := w.at.NewIter(&pebble.IterOptions{LowerBound: messageKey(box, h.last+1), UpperBound: to})
+	if err != nil {
+		return 0, err
+	}
+	last := h.last
+	if it.Last() {
+		last = binary.BigEndian.Uint64(it.Key()[1+boxSize:])
+	}
+	return last, errors.Join(it.Error(), it.Close())
 }
 
 // envelopes shows the numbers first..last, all of which must be there.
