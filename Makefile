@@ -32,7 +32,7 @@ lint: ## format, vet, static analysis, schema, and the rules of internal/arch
 secrets: ## the test hooks, and the search of memory and files for erased secrets
 	go test -tags testhooks ./internal/secret ./internal/clock
 	GOEXPERIMENT=runtimesecret go test ./internal/secret
-	go test -tags testhooks ./e2e -v -run 'TestClock|TestHooks|TestScan|TestErased'
+	go test -tags testhooks ./e2e -v -run 'TestClock|TestHooksRecord|TestScan|TestErased'
 
 .PHONY: cluster-faults
 cluster-faults: ## kill, hang and cut off each part of a cluster under load; needs PostgreSQL and nats-server

@@ -20,7 +20,7 @@ func cuts() int {
 	if *whole {
 		return 100
 	}
-	return machine.Count(5, 10, 40)
+	return machine.Count(5, 10, 100)
 }
 
 // TestPowerCuts: under load, at a random moment, the file system stops taking
