@@ -15,6 +15,8 @@ import (
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
+	"github.com/posthorn/posthorn/server/store/postgres"
+	"github.com/posthorn/posthorn/server/store/postgres/pgtest"
 )
 
 // users lists everybody, by name.
@@ -340,6 +342,34 @@ type crossing struct {
 	store.Store
 	before, after func() // each once
 	prefix        string
+	boxes         []store.Box // that were opened
+}
+
+func (c *crossing) Create(ctx context.Context, box store.Box, limits store.Limits) error {
+	c.boxes = append(c.boxes, box)
+	return c.Store.Create(ctx, box, limits)
+}
+
+// wantNoBox fails if a mailbox of anybody is left.
+func (c *crossing) wantNoBox(t *testing.T, when string) {
+	t.Helper()
+	for _, box := range c.boxes {
+		if _, _, err := c.Read(t.Context(), box, 0, 1, 1); !errors.Is(err, store.ErrGone) {
+			t.Errorf("%s: a mailbox is left: %v", when, err)
+		}
+	}
+}
+
+// everyStore is stores with a database, where the machine has PostgreSQL.
+func everyStore(t *testing.T, story func(t *testing.T, s store.Store)) {
+	stores(t, story)
+	t.Run("postgres", func(t *testing.T) {
+		s, err := postgres.Open(t.Context(), pgtest.New(t).URL("postgres"), postgres.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		story(t, s)
+	})
 }
 
 func (c *crossing) CAS(ctx context.Context, key string, want uint64, val []byte) (uint64, error) {
@@ -363,7 +393,7 @@ func (c *crossing) CAS(ctx context.Context, key string, want uint64, val []byte)
 // nothing of it is left, whichever of the two comes first, and nobody is told that
 // it worked.
 func TestDeviceAddedWhileItsAccountIsDeleted(t *testing.T) {
-	stores(t, func(t *testing.T, s store.Store) {
+	everyStore(t, func(t *testing.T, s store.Store) {
 		c := &crossing{Store: s}
 		o := openOver(t, c, Options{OpenRegistration: true})
 		for i, point := range []string{"before the device's record", "after it", "before the account's record"} {
@@ -386,9 +416,7 @@ func TestDeviceAddedWhileItsAccountIsDeleted(t *testing.T) {
 				c.prefix, c.before = accountKey(alice.party.Account), deleted
 			}
 			wantRefusal(t, alice.update(request), connect.CodeNotFound, api.ReasonUnknownAccount)
-			if counted, err := s.Stats(t.Context()); err != nil || counted.Mailboxes != 0 {
-				t.Errorf("%s: %d mailboxes are left, %v", point, counted.Mailboxes, err)
-			}
+			c.wantNoBox(t, point)
 			for _, party := range []account.Party{alice.party, phone.party} {
 				if _, _, err := o.srv.auth.directory.device(t.Context(), party.Account, party.Device.ID); !errors.Is(err, errDeleted) {
 					t.Errorf("%s: a device's record: %v", point, err)
@@ -398,28 +426,37 @@ func TestDeviceAddedWhileItsAccountIsDeleted(t *testing.T) {
 	})
 }
 
-// What a server that stopped has left of an addition to a deleted account goes
-// when the deletion is run again.
+// What a server that stopped has left of an addition goes when the deletion looks a
+// second time, before its end, or when it is run again.
 func TestDeletionFindsWhatAStoppedServerLeft(t *testing.T) {
-	stores(t, func(t *testing.T, s store.Store) {
-		o := openOver(t, s, Options{OpenRegistration: true})
-		alice := o.join("alice")
-		phone := alice.sibling()
-		if err := o.srv.Delete(t.Context(), "alice"); err != nil {
-			t.Fatal(err)
-		}
-		left := deviceRecord{box: store.Box{7}, bundle: phone.bundle(time.Now(), time.Hour)}
-		if err := s.Create(t.Context(), left.box, store.Limits{}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.CAS(t.Context(), deviceKey(phone.party.Account, phone.party.Device.ID), 0, left.marshal()); err != nil {
-			t.Fatal(err)
-		}
-		if err := o.srv.Delete(t.Context(), "alice"); err != nil {
-			t.Fatal(err)
-		}
-		if counted, err := s.Stats(t.Context()); err != nil || counted.Mailboxes != 0 {
-			t.Errorf("%d mailboxes are left, %v", counted.Mailboxes, err)
+	everyStore(t, func(t *testing.T, s store.Store) {
+		for i, point := range []string{"during the deletion", "after it"} {
+			c := &crossing{Store: s}
+			o := openOver(t, c, Options{OpenRegistration: true})
+			alice := o.join(fmt.Sprintf("alice%d", i))
+			phone := alice.sibling()
+			left := func() {
+				r := deviceRecord{box: store.Box{7, byte(i)}, bundle: phone.bundle(time.Now(), time.Hour)}
+				if err := c.Create(t.Context(), r.box, store.Limits{}); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.CAS(t.Context(), deviceKey(phone.party.Account, phone.party.Device.ID), 0, r.marshal()); err != nil {
+					t.Error(err)
+				}
+			}
+			remove := func() {
+				if err := o.srv.Delete(t.Context(), account.Name(alice.name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.prefix = accountKey(alice.party.Account); i == 0 {
+				c.before = left
+			}
+			if remove(); i == 1 {
+				left()
+				remove()
+			}
+			c.wantNoBox(t, point)
 		}
 	})
 }
