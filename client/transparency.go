@@ -1,8 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/posthorn/posthorn/account"
@@ -21,6 +23,9 @@ type watch struct {
 	noLog time.Time // when the server last said that it keeps none; guarded by turn
 	due   time.Time // of the next look at the own name; guarded by turn
 	told  time.Time // when the user was told that such looks fail; guarded by turn
+
+	policy     atomic.Pointer[kt.Policy] // as last read
+	checkpoint *kt.Checkpoint            // as last verified; guarded by turn
 }
 
 func newWatch() *watch { return &watch{turn: make(chan struct{}, 1)} }
@@ -47,6 +52,7 @@ type ledger struct {
 type proof struct {
 	log    localdb.Log
 	name   *localdb.LogName  // nil: nobody has the name
+	place  localdb.LogPlace  // of the name, if there is one
 	handed []localdb.LogName // what another device of the account has verified
 	seen   *kt.Evidence      // what was verified, should the roster turn out to be another than the known one
 }
@@ -71,7 +77,7 @@ func (p *proof) store(tx *localdb.Tx) error {
 	if p.name == nil {
 		return nil
 	}
-	return tx.PutLogName(*p.name)
+	return errors.Join(tx.PutLogName(*p.name), tx.PutLogPlace(p.place))
 }
 
 // ledger reads what is known of the log. Nil: nothing, so far.
@@ -84,9 +90,12 @@ func (q *inquirer) ledger(ctx context.Context) (l *ledger, err error) {
 	if exists, err := found(err); err != nil || !exists {
 		return nil, err
 	}
-	policy, err := kt.ParsePolicy(row.Policy)
-	if err != nil {
-		return nil, errors.Join(localdb.ErrCorrupt, err)
+	policy := q.watch.policy.Load()
+	if policy == nil || !bytes.Equal(policy.Marshal(), row.Policy) {
+		if policy, err = kt.ParsePolicy(row.Policy); err != nil {
+			return nil, errors.Join(localdb.ErrCorrupt, err)
+		}
+		q.watch.policy.Store(policy)
 	}
 	return &ledger{row, policy}, nil
 }
@@ -208,7 +217,10 @@ func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, ser
 		return nil, err
 	}
 	now := clock.Now()
-	before := kt.Known{Size: l.Size, Root: l.Root, Label: known}
+	before := kt.Known{Size: l.Size, Root: l.Root, Label: known, Checkpoint: q.watch.checkpoint}
+	if before.Place, err = q.place(ctx, name); err != nil {
+		return nil, err
+	}
 	v, err := l.policy.Verify(answer, name, record, before, now)
 	if errors.Is(err, kt.ErrFork) {
 		if cp, bad := l.policy.Checkpoint(answer.Checkpoint); bad == nil {
@@ -216,12 +228,28 @@ func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, ser
 			v, err = l.policy.Verify(answer, name, record, before, now)
 		}
 	}
+	before = before.Bare()
 	if err != nil {
 		return nil, q.lied(ctx, l, err, &kt.Evidence{Name: name, Record: record, Known: before, Answer: answer})
 	}
+	q.watch.checkpoint = v.Checkpoint
 	p := l.after(v, name, now)
 	p.seen = &kt.Evidence{At: millis(now), Policy: l.policy, Name: name, Record: record, Known: before, Answer: answer}
 	return p, nil
+}
+
+// place is where a name was found in the map before, and by which proof; nil: it
+// was not looked up.
+func (q *inquirer) place(ctx context.Context, name account.Name) (*kt.Place, error) {
+	var row localdb.LogPlace
+	err := q.view(ctx, func(tx *localdb.Tx) (err error) {
+		row, err = tx.LogPlace(name)
+		return err
+	})
+	if exists, err := found(err); err != nil || !exists {
+		return nil, err
+	}
+	return &kt.Place{Name: name, VRF: row.VRF, Proof: row.Proof, Index: row.Index}, nil
 }
 
 // steps leads from the known log to a checkpoint: what was given, or if that does
@@ -267,6 +295,7 @@ func (l *ledger) after(v *kt.Verified, name account.Name, now time.Time) *proof 
 	p := &proof{log: l.advanced(v.Checkpoint, now)}
 	if v.Label != nil {
 		p.name = &localdb.LogName{Name: name, Version: v.Label.Version, Value: v.Label.Value, CheckedAt: millis(now)}
+		p.place = localdb.LogPlace{Name: name, VRF: v.Place.VRF, Proof: v.Place.Proof, Index: v.Place.Index}
 	}
 	return p
 }
@@ -307,6 +336,7 @@ func (q *inquirer) openLog(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return nil, &LogError{Err: err}
 	}
+	q.watch.policy.Store(l.policy)
 	return l, q.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) })
 }
 

@@ -7,6 +7,7 @@ import (
 
 	tlog "github.com/transparency-dev/formats/log"
 	cosign "github.com/transparency-dev/formats/note"
+	"github.com/transparency-dev/formats/witness"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
@@ -22,6 +23,8 @@ type Checkpoint struct {
 	Newest    time.Time // when the quorum had signed; the log itself, if no witness signed
 	Witnesses []string  // the names of those who signed, in the policy's order
 	Note      []byte    // as signed
+
+	by *Policy // that opened the note; nil: none has
 }
 
 // Checkpoint opens a signed note of R: its origin, both signatures of the log,
@@ -39,13 +42,34 @@ func (p *Policy) Checkpoint(signed []byte) (*Checkpoint, error) {
 	if _, signed := by[keyOf(p.log[1])]; !signed {
 		return nil, reject.New("V-182", ErrSignature, "the signature with ML-DSA-44 is missing")
 	}
-	if !p.quorum.Satisfied(signed) {
+	if !reached(p.quorum, by, signed) {
 		return nil, reject.New("V-183", ErrWitness, "the quorum of the policy is not reached")
 	}
-	c := &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash), Note: append([]byte(nil), signed...)}
+	c := &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash), Note: append([]byte(nil), signed...), by: p}
 	c.Head = headOf(c, by[keyOf(p.log[0])])
 	p.date(c, n.Text, by)
 	return c, nil
+}
+
+// reached reports whether enough members of a group have signed: one whose
+// signature was verified already is not verified again.
+func reached(g witness.Group, by map[key]note.Signature, signed []byte) bool {
+	n := 0
+	for _, member := range g.Components {
+		has := false
+		switch m := member.(type) {
+		case witness.Witness:
+			_, has = by[keyOf(m.Key)]
+		case witness.Group:
+			has = reached(m, by, signed)
+		default:
+			has = member.Satisfied(signed)
+		}
+		if has {
+			n++
+		}
+	}
+	return n >= g.N
 }
 
 // date fills in who signed and when.

@@ -87,7 +87,7 @@ func TestGoldenTransparencyVerifies(t *testing.T) {
 	r := must(ParseRecord(unhex(g.Records[2])))
 	now := time.UnixMilli(int64(g.Now))
 	v, err := policy.Verify(must(ParseAnswer(unhex(g.Answer))), r.Name, &r, known, now)
-	if err != nil || hexOf(v.Label.Value[:]) != g.Values[2] || hexOf(v.Index[:]) != g.Index || hexOf(v.Checkpoint.Head.Marshal()) != g.Head {
+	if err != nil || hexOf(v.Label.Value[:]) != g.Values[2] || hexOf(v.Place.Index[:]) != g.Index || hexOf(v.Checkpoint.Head.Marshal()) != g.Head {
 		t.Errorf("the answer: %+v, %v", v, err)
 	}
 	if v, err := policy.Verify(must(ParseAnswer(unhex(g.Absent))), "nobody", nil, Known{}, now); err != nil || v.Label != nil {

@@ -19,6 +19,15 @@ const VRFProofSize = 80
 // it; the others get it with a proof.
 type Index [32]byte
 
+// Place is a name's index with the proof of it, as it was checked. Under one VRF
+// key a name has one index for ever, so it may be kept for as long as the key.
+type Place struct {
+	Name  account.Name
+	VRF   [32]byte // the public key
+	Proof [VRFProofSize]byte
+	Index Index
+}
+
 // VRFKey hides names. Whoever has it can find names by guessing, and nothing
 // else: it signs nothing.
 type VRFKey struct{ key *vrf.PrivateKey }

@@ -187,15 +187,3 @@ func BenchmarkVRFProve(b *testing.B) {
 		k.Prove("alice")
 	}
 }
-
-// BenchmarkVerify is the whole check of one look-up on a device.
-func BenchmarkVerify(b *testing.B) {
-	l := town(1)
-	known := Known{Size: 3, Root: l.root(3), Label: &Label{0, l.values["alice"][0]}}
-	a := must(ParseAnswer(l.answer("alice", known).Marshal()))
-	for b.Loop() {
-		if _, err := l.check(a, known); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package kt
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -13,7 +14,15 @@ type Known struct {
 	Size  uint64   // of R; 0: nothing yet
 	Root  [32]byte // of R at that size
 	Label *Label   // what it knows of the name, or nil
+
+	// What need not be computed again when the answer has the very same bytes. Both
+	// may be nil, and change no verdict.
+	Checkpoint *Checkpoint // as this policy has opened one
+	Place      *Place      // of the name
 }
+
+// Bare is what others can verify with: without what only saves work.
+func (k Known) Bare() Known { return Known{Size: k.Size, Root: k.Root, Label: k.Label} }
 
 // Label is how far the history of one name is known.
 type Label struct {
@@ -24,7 +33,7 @@ type Label struct {
 // Verified is what an answer proves.
 type Verified struct {
 	Checkpoint *Checkpoint
-	Index      Index
+	Place      *Place
 	Label      *Label // nil: there is no such name
 	Old        bool   // the newest signature is older than WarnAge
 }
@@ -34,7 +43,7 @@ type Verified struct {
 // name. On an error no key may be used; each step has an error of its own, and
 // the first that fails is told.
 func (p *Policy) Verify(a *Answer, name account.Name, record *Record, known Known, now time.Time) (*Verified, error) {
-	c, err := p.Checkpoint(a.Checkpoint)
+	c, err := p.checkpoint(a.Checkpoint, known.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -47,16 +56,37 @@ func (p *Policy) Verify(a *Answer, name account.Name, record *Record, known Know
 	if err := c.newest(a); err != nil {
 		return nil, err
 	}
-	index, err := IndexOf(p.config.VRF, name, a.VRFProof)
+	place, err := p.place(name, a.VRFProof, known.Place)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verified{Checkpoint: c, Index: index, Old: now.Sub(c.Newest) > WarnAge}
-	v.Label, err = a.label(index, name, record, known.Label)
+	v := &Verified{Checkpoint: c, Place: place, Old: now.Sub(c.Newest) > WarnAge}
+	v.Label, err = a.label(place.Index, name, record, known.Label)
 	if err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// checkpoint is Checkpoint, but for the very note that this policy has opened
+// before: what is signed by whom does not change.
+func (p *Policy) checkpoint(signed []byte, before *Checkpoint) (*Checkpoint, error) {
+	if before != nil && before.by == p && bytes.Equal(before.Note, signed) {
+		return before, nil
+	}
+	return p.Checkpoint(signed)
+}
+
+// place is IndexOf, but for the very proof that was checked before.
+func (p *Policy) place(name account.Name, proof [VRFProofSize]byte, before *Place) (*Place, error) {
+	if before != nil && before.Name == name && before.VRF == p.config.VRF && before.Proof == proof {
+		return before, nil
+	}
+	index, err := IndexOf(p.config.VRF, name, proof)
+	if err != nil {
+		return nil, err
+	}
+	return &Place{Name: name, VRF: p.config.VRF, Proof: proof, Index: index}, nil
 }
 
 // newest checks that the root is the last entry of R. An older one would be

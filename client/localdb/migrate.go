@@ -20,6 +20,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addPins,
 	(*Tx).addGivenUp,
 	(*Tx).addReceipts,
+	(*Tx).addPlaces,
 }
 
 // schemaVersion is what this program writes.

@@ -92,6 +92,35 @@ func scanLogName(row scanner) (n LogName, err error) {
 	return n, err
 }
 
+// addPlaces is the step by which a name's place in the log is computed once.
+func (tx *Tx) addPlaces() error {
+	return tx.run("CREATE TABLE kt_places (name TEXT PRIMARY KEY, vrf BLOB NOT NULL, proof BLOB NOT NULL, place BLOB NOT NULL) WITHOUT ROWID")
+}
+
+// LogPlace is the index of a name in the log's map, with the proof that was
+// verified under a VRF key.
+type LogPlace struct {
+	Name  account.Name
+	VRF   [32]byte
+	Proof [80]byte
+	Index [32]byte
+}
+
+// PutLogPlace stores p, replacing the row of the same name.
+func (tx *Tx) PutLogPlace(p LogPlace) error {
+	_, err := tx.exec("INSERT OR REPLACE INTO kt_places VALUES (?, ?, ?, ?)", string(p.Name), p.VRF[:], p.Proof[:], p.Index[:])
+	return err
+}
+
+// LogPlace returns the place of a name, or ErrNotFound.
+func (tx *Tx) LogPlace(name account.Name) (LogPlace, error) {
+	return one(tx.row("SELECT vrf, proof, place FROM kt_places WHERE name = ?", string(name)), func(row scanner) (LogPlace, error) {
+		p := LogPlace{Name: name}
+		err := row.Scan(fixed(p.VRF[:]), fixed(p.Proof[:]), fixed(p.Index[:]))
+		return p, err
+	})
+}
+
 // Told reports whether a device has been told the log's head and is remembered.
 func (tx *Tx) Told(device account.DeviceID) (bool, error) {
 	n, err := tx.count("SELECT count(*) FROM kt_told WHERE device = ?", device[:])
@@ -150,5 +179,5 @@ func (tx *Tx) DropHeard(from account.ID) error {
 
 // ForgetLog removes all that is known of the log.
 func (tx *Tx) ForgetLog() error {
-	return tx.run("DELETE FROM kt_log; DELETE FROM kt_names; DELETE FROM kt_told; DELETE FROM kt_heard")
+	return tx.run("DELETE FROM kt_log; DELETE FROM kt_names; DELETE FROM kt_places; DELETE FROM kt_told; DELETE FROM kt_heard")
 }

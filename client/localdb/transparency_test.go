@@ -19,8 +19,10 @@ func TestLogIsStored(t *testing.T) {
 		SignedAt: 3, CheckedAt: 4, AskedAt: 5, Alarm: "/evidence",
 	}
 	name := LogName{Name: "alice", Version: 2, Value: [32]byte{9}, CheckedAt: 8}
+	place := LogPlace{Name: "alice", VRF: [32]byte{1}, Proof: [80]byte{79: 2}, Index: [32]byte{3}}
 	update(t, db, func(tx *Tx) error {
-		return errors.Join(tx.PutLog(Log{Size: 1}), tx.PutLog(want), tx.PutLogName(LogName{Name: "alice"}), tx.PutLogName(name))
+		return errors.Join(tx.PutLog(Log{Size: 1}), tx.PutLog(want), tx.PutLogName(LogName{Name: "alice"}), tx.PutLogName(name),
+			tx.PutLogPlace(LogPlace{Name: "alice"}), tx.PutLogPlace(place))
 	})
 	db = reopen(t, dir, db)
 	if got := view(t, db, (*Tx).Log); !reflect.DeepEqual(got, want) {
@@ -29,10 +31,14 @@ func TestLogIsStored(t *testing.T) {
 	if got := view(t, db, func(tx *Tx) (LogName, error) { return tx.LogName("alice") }); got != name {
 		t.Errorf("got %+v", got)
 	}
+	if got := view(t, db, func(tx *Tx) (LogPlace, error) { return tx.LogPlace("alice") }); got != place {
+		t.Errorf("got %+v", got)
+	}
 	update(t, db, (*Tx).ForgetLog)
 	for _, get := range []func(tx *Tx) error{
 		func(tx *Tx) error { _, err := tx.Log(); return err },
 		func(tx *Tx) error { _, err := tx.LogName("alice"); return err },
+		func(tx *Tx) error { _, err := tx.LogPlace("alice"); return err },
 	} {
 		if err := db.View(t.Context(), get); !errors.Is(err, ErrNotFound) {
 			t.Errorf("after it was forgotten: %v", err)
