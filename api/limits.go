@@ -12,6 +12,10 @@ const (
 	// MaxEnvelopes is how many envelopes one Send may carry: a fan-out to every
 	// device of a large conversation, in one fsync.
 	MaxEnvelopes = 64
+	// SendWindow is how many requests of a send stream the server reads before
+	// it has answered the first of them: as many as one Send has envelopes. One
+	// with more than 16 KiB of payloads counts for several.
+	SendWindow = 64
 
 	// MaxRequest is the greatest request body, in bytes. It bounds what one
 	// unauthenticated connection can make the server hold.

@@ -64,6 +64,9 @@ func (c *Client) receiveAll(ctx context.Context, once bool) error {
 	pump.Go(func() { forward(ctx, stream, steps) })
 	defer pump.Wait()
 	defer cancel()
+	if !once {
+		defer c.server.KeepSending()()
+	}
 	return (&shift{client: c, once: once}).work(ctx, steps)
 }
 

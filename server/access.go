@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -67,6 +70,8 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.MailboxServiceAckProcedure:     newLimiter(l.Sends),
 			posthornv1connect.MailboxServiceReceiveProcedure: newLimiter(l.Challenges),
 
+			posthornv1connect.MailboxServiceSendStreamProcedure: newLimiter(l.Challenges),
+
 			posthornv1connect.AttachmentServiceUploadPartProcedure:      newLimiter(l.Sends),
 			posthornv1connect.AttachmentServiceFinishUploadProcedure:    newLimiter(l.Sends),
 			posthornv1connect.AttachmentServiceFetchAttachmentProcedure: newLimiter(l.Sends),
@@ -110,8 +115,8 @@ func (a *access) wrap(next http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		deadline := time.Now().Add(2 * a.options.Limits.CallTime)
 		_ = control.SetReadDeadline(deadline)
-		if r.URL.Path == posthornv1connect.MailboxServiceReceiveProcedure {
-			deadline = time.Time{} // the stream sets one for every response
+		if lasts(r.URL.Path) {
+			deadline = time.Time{} // the stream bounds every response
 		}
 		_ = control.SetWriteDeadline(deadline)
 		limit := a.bodyLimit(r.URL.Path)
@@ -122,6 +127,9 @@ func (a *access) wrap(next http.Handler) http.Handler {
 			limit = 0
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		if r.URL.Path == posthornv1connect.MailboxServiceSendStreamProcedure {
+			r.Body = buffered{bufio.NewReader(r.Body), r.Body}
+		}
 		ctx := context.WithValue(r.Context(), requestKey{}, request{
 			audience: r.Host, address: a.addressOf(r), control: control,
 		})
@@ -129,8 +137,23 @@ func (a *access) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// bodyLimit is the greatest request body of a procedure, in bytes.
+// lasts reports whether a procedure is a stream without an end of its own.
+func lasts(procedure string) bool {
+	return procedure == posthornv1connect.MailboxServiceReceiveProcedure || procedure == posthornv1connect.MailboxServiceSendStreamProcedure
+}
+
+// buffered reads a body in larger pieces than its messages have.
+type buffered struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// bodyLimit is the greatest request body of a procedure, in bytes. That of a
+// stream has no end; each message in it is bounded.
 func (a *access) bodyLimit(procedure string) int64 {
+	if procedure == posthornv1connect.MailboxServiceSendStreamProcedure {
+		return math.MaxInt64
+	}
 	if a.byAddress[procedure] != nil {
 		return maxLogin
 	}
@@ -166,7 +189,11 @@ func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 		began := time.Now()
 		defer func() {
 			err = a.finish(spec.Procedure, err, recover())
-			a.count(spec, err, time.Since(began))
+			took := time.Since(began)
+			if lasts(spec.Procedure) {
+				took = 0
+			}
+			a.count(spec.Procedure, err, took)
 		}()
 		ctx, err = a.admit(ctx, spec.Procedure)
 		if err != nil {
@@ -183,15 +210,12 @@ func (a *access) intercept(next connect.ServerFunc) connect.ServerFunc {
 
 // count notes a call in the metrics: what it was, how it ended, how long it
 // took, and never whose.
-func (a *access) count(spec connect.Spec, err error, took time.Duration) {
+func (a *access) count(procedure string, err error, took time.Duration) {
 	code := "ok"
 	if err != nil {
 		code = connect.CodeOf(err).String()
 	}
-	if spec.Procedure == posthornv1connect.MailboxServiceReceiveProcedure {
-		took = 0
-	}
-	a.options.Metrics.Call(spec.Procedure, code, took)
+	a.options.Metrics.Call(procedure, code, took)
 	if check, ok := errors.AsType[*reject.Error](err); ok {
 		a.options.Metrics.Refused(check.Check)
 	}

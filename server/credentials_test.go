@@ -37,6 +37,7 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "DirectoryService/HoldAccount":      &posthornv1.HoldAccountRequest{Hold: make([]byte, 73+3373)},
 		s + "DirectoryService/FindRecoverable":  &posthornv1.FindRecoverableRequest{Name: other.name, EcdsaSignature: make([]byte, 64), MldsaSignature: make([]byte, 3309)},
 		s + "MailboxService/Send":               &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}},
+		s + "MailboxService/SendStream":         &posthornv1.SendStreamRequest{Number: 1, Send: &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}}},
 		s + "MailboxService/Receive":            &posthornv1.ReceiveRequest{},
 		s + "MailboxService/Ack":                &posthornv1.AckRequest{Seq: 1},
 		s + "AttachmentService/StartUpload":     &posthornv1.StartUploadRequest{Nonce: make([]byte, 16), Size: 1 << 10},
@@ -62,7 +63,7 @@ func (o *office) ask(procedure, authorization string, m proto.Message) string {
 		o.t.Fatal(err)
 	}
 	contentType := "application/proto"
-	if strings.HasSuffix(procedure, "/Receive") {
+	if lasts(procedure) {
 		contentType = "application/connect+proto"
 		body = append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(body))), body...)
 	}

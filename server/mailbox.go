@@ -22,6 +22,8 @@ type mailboxService struct {
 	directory *directory
 	store     store.Store
 	hub       *hub
+	senders   *hub // send streams, which are told nothing but that they are replaced
+	access    *access
 	numbers   *numbering
 	cluster   *cluster
 	repairs   *rate.Limiter // reads of streams that nobody told to read
@@ -36,50 +38,75 @@ type mailboxService struct {
 // Send appends envelopes and answers for each. ACCEPTED means that it is on
 // disk. A repeat of an accepted envelope is accepted again and stored once.
 func (s *mailboxService) Send(ctx context.Context, request *posthornv1.SendRequest) (*posthornv1.SendResponse, error) {
-	now := clock.Now()
-	who := callerOf(ctx)
-	asked := request.GetEnvelopes()
-	if len(asked) > api.MaxEnvelopes {
+	p, err := s.post(ctx, callerOf(ctx), request, clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	return s.settle(ctx, p)
+}
+
+// posted is a Send that is checked and on its way into the store.
+type posted struct {
+	at        time.Time
+	asked     []*posthornv1.Envelope
+	answer    *posthornv1.SendResponse
+	envelopes []store.Envelope // those that are to be stored
+	places    []int            // of each of them in the answer
+	pending   store.Pending
+}
+
+// post checks a request and puts what may be stored in line. What it returns
+// has to be settled.
+func (s *mailboxService) post(ctx context.Context, who caller, request *posthornv1.SendRequest, now time.Time) (*posted, error) {
+	p := &posted{at: now, asked: request.GetEnvelopes()}
+	if len(p.asked) > api.MaxEnvelopes {
 		return nil, badRequest(reject.New("V-86", ErrRequest, "envelopes"), "a request carries at most 64 envelopes; none was stored")
 	}
 	stale, err := s.directory.stale(ctx, request.GetClaims(), now)
 	if err != nil {
 		return nil, err
 	}
-	answer := &posthornv1.SendResponse{Statuses: make([]posthornv1.SendStatus, len(asked))}
-	var envelopes []store.Envelope
-	var places []int // of each envelope in the answer
+	p.answer = &posthornv1.SendResponse{Statuses: make([]posthornv1.SendStatus, len(p.asked))}
 	size := 0
-	for i, e := range asked {
+	for i, e := range p.asked {
 		if stale[string(e.GetAccountId())] {
-			answer.Statuses[i] = posthornv1.SendStatus_SEND_STATUS_STALE_ROSTER
+			p.answer.Statuses[i] = posthornv1.SendStatus_SEND_STATUS_STALE_ROSTER
 			continue
 		}
 		envelope, status, err := s.address(ctx, who, e, now)
 		if err != nil {
 			return nil, err
 		}
-		answer.Statuses[i] = status
+		p.answer.Statuses[i] = status
 		if status == posthornv1.SendStatus_SEND_STATUS_ACCEPTED {
-			envelopes, places = append(envelopes, envelope), append(places, i)
+			p.envelopes, p.places = append(p.envelopes, envelope), append(p.places, i)
 			size += len(e.GetPayload())
 		}
 	}
 	if err := s.bytes.take(who.key(), size, now); err != nil {
 		return nil, err
 	}
-	appended, err := s.store.Append(ctx, envelopes)
+	if p.pending, err = s.store.Submit(ctx, p.envelopes); err != nil {
+		return nil, storageFailed(err)
+	}
+	return p, nil
+}
+
+// settle waits until what was posted is durable, tells those it is for, and
+// answers.
+func (s *mailboxService) settle(ctx context.Context, p *posted) (*posthornv1.SendResponse, error) {
+	appended, err := p.pending.Wait(ctx)
 	if err != nil {
 		return nil, storageFailed(err)
 	}
 	for i, result := range appended {
-		answer.Statuses[places[i]] = statusOf(result.Err)
+		p.answer.Statuses[p.places[i]] = statusOf(result.Err)
 		if result.Err == nil {
-			s.metrics.Appended(len(asked[places[i]].GetPayload()))
-			s.cluster.announce(ctx, envelopes[i], result, now)
+			s.metrics.Appended(len(p.asked[p.places[i]].GetPayload()))
+			s.cluster.announce(ctx, p.envelopes[i], result, p.at)
 		}
 	}
-	return answer, nil
+	return p.answer, nil
 }
 
 // address checks one envelope and finds its mailbox. The status is ACCEPTED

@@ -120,7 +120,7 @@ func (srv *Server) rpc(dir *directory) http.Handler {
 		directory: dir, auth: srv.auth, open: srv.options.OpenRegistration, mailbox: srv.options.Limits.Mailbox, expel: srv.expel,
 	})
 	posthornv1connect.RegisterMailboxServiceHandler(rpc, &mailboxService{
-		directory: dir, store: srv.store, hub: srv.cluster.hub, cluster: srv.cluster, numbers: &numbering{store: srv.store}, repairs: rate.NewLimiter(repairsPerSecond, repairsPerSecond/10),
+		directory: dir, store: srv.store, hub: srv.cluster.hub, senders: newHub(), access: srv.access, cluster: srv.cluster, numbers: &numbering{store: srv.store}, repairs: rate.NewLimiter(repairsPerSecond, repairsPerSecond/10),
 		bytes: newLimiter(srv.options.Limits.Bytes), limits: srv.options.Limits, stopping: srv.stopping, ledger: newLedger(), metrics: srv.options.Metrics, calendar: srv.calendar,
 	})
 	posthornv1connect.RegisterAttachmentServiceHandler(rpc, srv.files)

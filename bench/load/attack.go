@@ -133,7 +133,7 @@ func pause(ctx context.Context, d time.Duration) {
 // of ctx closes the connection under whatever f does.
 func (r *raider) talk(ctx context.Context, opening string, f func(net.Conn)) {
 	for ctx.Err() == nil {
-		c, err := dial(ctx, r.server, r.from)
+		c, err := dial(ctx, r.server, r.from, "http/1.1")
 		if err == nil {
 			release := context.AfterFunc(ctx, func() { _ = c.Close() })
 			_, _ = io.WriteString(c, opening)

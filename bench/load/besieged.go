@@ -71,7 +71,7 @@ func besieged(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	}
 	ready, stop := receivers(ctx, l, mailboxes, false)
 	<-ready
-	stopwatch, measured := p.watch(), [2]times{}
+	server, own, measured := p.watch(), stopwatch(os.Getpid()), [2]times{}
 	var all []*sender
 	var took time.Duration
 	for n := range 2 * p.windows {
@@ -82,7 +82,7 @@ func besieged(ctx context.Context, p *plan, r *report) (*ledger, error) {
 		}
 		all, took = append(all, part...), took+elapsed
 	}
-	r.finish(l, all, took, stopwatch())
+	r.finish(l, all, took, server(), own())
 	r.Siege = siegeOf(measured[0], measured[1])
 	r.Siege.Windows, r.Siege.Attacks = p.windows, enemy.tally()
 	return l, stop()
@@ -113,7 +113,7 @@ func (p *plan) spend(ctx context.Context, l *ledger, part []*sender, enemy *atta
 			return 0, err
 		}
 	}
-	server, own := p.watch(), (&plan{server: os.Getpid()}).watch()
+	server, own := p.watch(), stopwatch(os.Getpid())
 	took, err := openLoop(ctx, l, part, p.perSecond)
 	took += drained(ctx, l, p.drain)
 	t.add(part)

@@ -20,6 +20,23 @@ type device struct {
 	prekey *pq3.Prekey
 	client *transport.Client
 	stub   *stub // the prepared way in, for what is measured
+	wire   *wire // the same with one call for all requests; nil: each is a call
+}
+
+// call sends one prepared request, and waits for its answer.
+func (d *device) call(ctx context.Context, r request) (status int, body []byte, err error) {
+	if d.wire != nil {
+		return d.wire.call(ctx, r)
+	}
+	return d.stub.call(ctx, r)
+}
+
+// ready connects, as call would.
+func (d *device) ready(ctx context.Context) error {
+	if d.wire != nil {
+		return d.wire.ready(ctx)
+	}
+	return d.stub.ready(ctx)
 }
 
 // office is the server under test, as devices see it.
@@ -27,6 +44,7 @@ type office struct {
 	url     string
 	address *url.URL
 	h2c     bool // streams over HTTP/2 without TLS
+	unary   bool // each request is a call, instead of one stream for all
 }
 
 // enrol makes n devices, each with an account of its own, and registers them.
@@ -88,6 +106,9 @@ func (o *office) newDevice(ctx context.Context, name string) (*device, error) {
 		return nil, err
 	}
 	d.stub = newStub(o.address, d, key)
+	if !o.unary {
+		d.wire = &wire{stub: newStub(o.address, d, key)}
+	}
 	return d, d.register(ctx, account.Name(name), statement)
 }
 

@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	size := flags.Int("size", 1024, "`bytes` of a payload; 0: as people chat")
 	flags.StringVar(&p.office.url, "server", "http://127.0.0.1:7480", "`URL` of the server under test")
 	flags.BoolVar(&p.office.h2c, "h2c", false, "delivery streams over HTTP/2 without TLS")
+	flags.BoolVar(&p.office.unary, "unary", false, "each request is a call of its own, instead of one stream for all")
 	name := flags.String("scenario", "stored", "`name` of what to do, see below")
 	flags.IntVar(&p.connections, "connections", 256, "`number` of sending devices, each with a connection")
 	flags.IntVar(&p.mailboxes, "mailboxes", 256, "`number` of receiving devices")

@@ -25,6 +25,7 @@ type report struct {
 	Siege       *siege   `json:"siege,omitempty"`
 	StreamBytes float64  `json:"stream_bytes,omitempty"`
 	ServerCPU   float64  `json:"server_cpu_us,omitempty"` // for each accepted envelope
+	OwnCPU      float64  `json:"own_cpu_us"`              // the same of this program, which seals nothing meanwhile
 	ServerRSS   int64    `json:"server_rss,omitempty"`    // bytes, at the end
 	LongestGap  float64  `json:"longest_gap_ms"`          // between two answers that accepted something
 	Repeats     int64    `json:"repeats,omitempty"`       // after crashes, for the device to drop
@@ -86,7 +87,7 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		_, _ = fmt.Fprintf(w, "  %.1f KB of server memory for each open stream\n", r.StreamBytes/1000)
 	}
 	if r.ServerRSS > 0 {
-		_, _ = fmt.Fprintf(w, "  server: %.0f µs of processor time an envelope, %.0f MB resident\n", r.ServerCPU, float64(r.ServerRSS)/1e6)
+		_, _ = fmt.Fprintf(w, "  server: %.0f µs of processor time an envelope, %.0f MB resident; this program: %.0f µs\n", r.ServerCPU, float64(r.ServerRSS)/1e6, r.OwnCPU)
 	}
 	_, _ = fmt.Fprintf(w, "  %d lost, %d wrong, %d repeated after crashes; longest time without an answer %.0f ms\n", r.Lost, r.Wrong, r.Repeats, r.LongestGap)
 	for _, fault := range r.Faults {

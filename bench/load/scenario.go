@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/posthorn/posthorn/bench/procfs"
@@ -61,7 +62,7 @@ func (p *plan) cast(ctx context.Context, l *ledger) ([]*mailbox, []*sender, erro
 		if senders[i], err = prepare(l, i, d, to, p.calls, p.size); err != nil {
 			return nil, nil, err
 		}
-		if err := d.stub.ready(ctx); err != nil {
+		if err := d.ready(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -98,20 +99,23 @@ func (p *plan) filled(ctx context.Context, r *report) (*ledger, []*mailbox, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	stopwatch := p.watch()
+	server, own := p.watch(), stopwatch(os.Getpid())
 	took, err := closedLoop(ctx, l, senders)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.finish(l, senders, took, stopwatch())
+	r.finish(l, senders, took, server(), own())
 	return l, mailboxes, nil
 }
 
 // watch starts counting the server's processor time, if its process is known.
-func (p *plan) watch() (used func() time.Duration) {
-	before, _ := procfs.CPU(p.server)
+func (p *plan) watch() (used func() time.Duration) { return stopwatch(p.server) }
+
+// stopwatch starts counting the processor time of a process.
+func stopwatch(pid int) (used func() time.Duration) {
+	before, _ := procfs.CPU(pid)
 	return func() time.Duration {
-		after, _ := procfs.CPU(p.server)
+		after, _ := procfs.CPU(pid)
 		return after - before
 	}
 }
@@ -145,26 +149,27 @@ func (p *plan) live(ctx context.Context, r *report, restless bool, post func(*le
 	}
 	ready, stop := receivers(ctx, l, mailboxes, restless)
 	<-ready
-	stopwatch := p.watch()
+	server, own := p.watch(), stopwatch(os.Getpid())
 	took, err := post(l, senders)
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	took += drained(ctx, l, p.drain)
-	r.finish(l, senders, took, stopwatch())
+	r.finish(l, senders, took, server(), own())
 	r.Delivery = spreadOf(l.delays())
 	return l, stop()
 }
 
 // finish enters what the senders measured.
-func (r *report) finish(l *ledger, senders []*sender, took, cpu time.Duration) {
+func (r *report) finish(l *ledger, senders []*sender, took, server, own time.Duration) {
 	var all, late []time.Duration
 	for _, s := range senders {
 		all, late = append(all, s.took...), append(late, s.late...)
 	}
 	r.Request, r.Late, r.Seconds = spreadOf(all), spreadOf(late), took.Seconds()
 	r.PerSecond = float64(l.acceptedCount()) / took.Seconds()
-	r.ServerCPU = cpu.Seconds() * 1e6 / float64(max(1, l.acceptedCount()))
+	r.ServerCPU = server.Seconds() * 1e6 / float64(max(1, l.acceptedCount()))
+	r.OwnCPU = own.Seconds() * 1e6 / float64(max(1, l.acceptedCount()))
 }
 
 // catchup fills one mailbox, then reads it whole a few times without an ack,

@@ -66,13 +66,13 @@ func (s *sender) make(ctx context.Context, l *ledger, p post, due time.Time) err
 	}
 	s.late = append(s.late, time.Since(due))
 	for attempt := 0; ; attempt++ {
-		status, body, err := s.device.stub.call(ctx, p.request)
+		status, body, err := s.device.call(ctx, p.request)
 		switch {
 		case err == nil && status == http.StatusOK:
 			s.took = append(s.took, time.Since(due))
 			return l.accept(p, body)
 		case err == nil && status == http.StatusUnauthorized:
-			s.device.stub.renewAt = time.Time{}
+			s.device.stub.renewAt = time.Time{} // so that it logs in again
 		case err == nil && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable:
 			return fmt.Errorf("send: status %d: %s", status, body)
 		}

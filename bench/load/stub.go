@@ -73,7 +73,7 @@ func (s *stub) ready(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	conn, err := dial(ctx, s.server, s.from)
+	conn, err := dial(ctx, s.server, s.from, "http/1.1")
 	if err != nil {
 		return err
 	}
@@ -81,13 +81,14 @@ func (s *stub) ready(ctx context.Context) error {
 	return nil
 }
 
-// dial connects to a server, from an address or, with nil, from any.
-func dial(ctx context.Context, server *url.URL, from net.Addr) (net.Conn, error) {
+// dial connects to a server, from an address or, with nil, from any, to speak
+// one version of HTTP.
+func dial(ctx context.Context, server *url.URL, from net.Addr, version string) (net.Conn, error) {
 	conn, err := (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", server.Host)
 	if err != nil || server.Scheme != "https" {
 		return conn, err
 	}
-	return tls.Client(conn, &tls.Config{ServerName: server.Hostname(), MinVersion: tls.VersionTLS13}), nil
+	return tls.Client(conn, &tls.Config{ServerName: server.Hostname(), MinVersion: tls.VersionTLS13, NextProtos: []string{version}}), nil
 }
 
 // call sends one request and returns the answer's body, which is good until

@@ -83,6 +83,7 @@ type Client struct {
 
 	mu    sync.Mutex // guards token; held while a new one is fetched
 	token token
+	lines sendLines
 }
 
 // Format shows nothing of the client, which holds a token.
@@ -101,6 +102,7 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 		connecthttp.WithReadMaxBytes(maxAnswer), connecthttp.WithCompressors()))
 	return &Client{
 		device: device, audience: address.Host, http: network,
+		lines:     sendLines{possible: options.H2C || address.Scheme == "https"},
 		auth:      posthornv1connect.NewAuthServiceClient(rpc),
 		directory: posthornv1connect.NewDirectoryServiceClient(rpc),
 		mailbox:   posthornv1connect.NewMailboxServiceClient(rpc),
@@ -111,8 +113,14 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 	}, nil
 }
 
-// Close drops idle connections. Streams end with their contexts.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close ends the stream that KeepSending has opened, if any, and drops idle
+// connections. Other streams end with their contexts.
+func (c *Client) Close() {
+	c.lines.mu.Lock()
+	c.lines.hangUp()
+	c.lines.mu.Unlock()
+	c.http.CloseIdleConnections()
+}
 
 // newHTTP requires TLS 1.3 with the hybrid post-quantum key exchange wherever
 // there is TLS.

@@ -74,7 +74,7 @@ func (c *Client) Send(ctx context.Context, envelopes []Envelope, claims ...Claim
 			Id: e.ID[:], AccountId: e.Account[:], DeviceId: e.Device[:], Payload: e.Payload,
 		})
 	}
-	answer, err := authorized(ctx, c, c.mailbox.Send, request)
+	answer, err := c.send(ctx, request)
 	if err != nil {
 		return nil, err
 	}

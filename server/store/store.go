@@ -116,6 +116,15 @@ type Appended struct {
 	Err    error  // nil, ErrFull, ErrGone or ErrNoBox
 }
 
+// Pending is an Append under way.
+type Pending interface {
+	// Wait returns what Append would have. When ctx ends before, the outcome is
+	// unknown.
+	Wait(ctx context.Context) ([]Appended, error)
+	// Ready reports whether Wait would return at once.
+	Ready() bool
+}
+
 // Msg is one stored envelope.
 type Msg struct {
 	Seq    uint64
@@ -157,6 +166,12 @@ type Store interface {
 	// Append stores envelopes and returns one Appended for each, in order. It
 	// returns when they are durable. The error is for the call as a whole.
 	Append(ctx context.Context, envs []Envelope) ([]Appended, error)
+
+	// Submit is the first half of Append: it returns when the envelopes have
+	// their place in the line, and the second half says what became of them.
+	// What one goroutine submits to one mailbox is numbered in that order.
+	// Wait of what Submit returns has to be called, once.
+	Submit(ctx context.Context, envs []Envelope) (Pending, error)
 
 	// Read returns the stored envelopes above after (and above the last ack),
 	// lowest first, at most max of them and about maxBytes of Data, but at

@@ -1495,6 +1495,254 @@ func (x *SendResponse) GetStatuses() []SendStatus {
 	return nil
 }
 
+type SendStreamRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // 1 for the first on a stream, then one more each
+	Send          *SendRequest           `protobuf:"bytes,2,opt,name=send,proto3" json:"send,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendStreamRequest) Reset() {
+	*x = SendStreamRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendStreamRequest) ProtoMessage() {}
+
+func (x *SendStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendStreamRequest.ProtoReflect.Descriptor instead.
+func (*SendStreamRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SendStreamRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SendStreamRequest) GetSend() *SendRequest {
+	if x != nil {
+		return x.Send
+	}
+	return nil
+}
+
+type SendStreamResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answers       []*SendAnswer          `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"` // as many as are ready
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendStreamResponse) Reset() {
+	*x = SendStreamResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendStreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendStreamResponse) ProtoMessage() {}
+
+func (x *SendStreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendStreamResponse.ProtoReflect.Descriptor instead.
+func (*SendStreamResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SendStreamResponse) GetAnswers() []*SendAnswer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+// SendAnswer is what became of one request on a stream.
+type SendAnswer struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // of the request
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*SendAnswer_Sent
+	//	*SendAnswer_Refused
+	Outcome       isSendAnswer_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendAnswer) Reset() {
+	*x = SendAnswer{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendAnswer) ProtoMessage() {}
+
+func (x *SendAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendAnswer.ProtoReflect.Descriptor instead.
+func (*SendAnswer) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SendAnswer) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SendAnswer) GetOutcome() isSendAnswer_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *SendAnswer) GetSent() *SendResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*SendAnswer_Sent); ok {
+			return x.Sent
+		}
+	}
+	return nil
+}
+
+func (x *SendAnswer) GetRefused() *Refusal {
+	if x != nil {
+		if x, ok := x.Outcome.(*SendAnswer_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
+type isSendAnswer_Outcome interface {
+	isSendAnswer_Outcome()
+}
+
+type SendAnswer_Sent struct {
+	Sent *SendResponse `protobuf:"bytes,2,opt,name=sent,proto3,oneof"`
+}
+
+type SendAnswer_Refused struct {
+	Refused *Refusal `protobuf:"bytes,3,opt,name=refused,proto3,oneof"` // Send would have failed with it
+}
+
+func (*SendAnswer_Sent) isSendAnswer_Outcome() {}
+
+func (*SendAnswer_Refused) isSendAnswer_Outcome() {}
+
+// Refusal is the error of a call, where it is one of many answers.
+type Refusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // such as "resource_exhausted"
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"` // what happened, and what did not
+	Detail        *ErrorDetail           `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Refusal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Refusal) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Refusal) GetDetail() *ErrorDetail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
 type ReceiveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1503,7 +1751,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1763,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1776,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1546,7 +1794,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1806,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1819,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1628,7 +1876,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1888,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1901,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1694,7 +1942,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1954,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1967,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1744,7 +1992,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +2004,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +2017,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
 }
 
 type StartUploadRequest struct {
@@ -1782,7 +2030,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +2042,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +2055,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -1835,7 +2083,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2095,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2108,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -1895,7 +2143,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +2155,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +2168,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -1953,7 +2201,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2213,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2226,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -1998,7 +2246,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2258,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2271,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -2048,7 +2296,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2308,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2321,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
 }
 
 type FetchAttachmentRequest struct {
@@ -2087,7 +2335,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2099,7 +2347,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2112,7 +2360,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -2146,7 +2394,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2406,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2419,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -2197,7 +2445,7 @@ type GetHeadRequest struct {
 
 func (x *GetHeadRequest) Reset() {
 	*x = GetHeadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2457,7 @@ func (x *GetHeadRequest) String() string {
 func (*GetHeadRequest) ProtoMessage() {}
 
 func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2470,7 @@ func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetHeadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetHeadRequest) GetKnownSize() uint64 {
@@ -2245,7 +2493,7 @@ type GetHeadResponse struct {
 
 func (x *GetHeadResponse) Reset() {
 	*x = GetHeadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2505,7 @@ func (x *GetHeadResponse) String() string {
 func (*GetHeadResponse) ProtoMessage() {}
 
 func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2518,7 @@ func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
 func (*GetHeadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetHeadResponse) GetCheckpoint() []byte {
@@ -2318,7 +2566,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2578,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2591,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -2369,7 +2617,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2629,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2642,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -2413,7 +2661,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2673,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2686,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -2459,7 +2707,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2719,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2732,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2511,7 +2759,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2771,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2784,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2562,7 +2810,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2822,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2835,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2609,7 +2857,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2621,7 +2869,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2634,7 +2882,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -2667,7 +2915,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +2927,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2692,7 +2940,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -2713,7 +2961,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2973,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2986,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -2770,7 +3018,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +3030,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +3043,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{53}
 }
 
 type FetchPairingRequest struct {
@@ -2808,7 +3056,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3068,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3081,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -2859,7 +3107,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2871,7 +3119,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2884,7 +3132,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -2907,7 +3155,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3167,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3180,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -3068,7 +3316,22 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\tenvelopes\x18\x01 \x03(\v2\x15.posthorn.v1.EnvelopeR\tenvelopes\x120\n" +
 	"\x06claims\x18\x02 \x03(\v2\x18.posthorn.v1.RosterClaimR\x06claims\"C\n" +
 	"\fSendResponse\x123\n" +
-	"\bstatuses\x18\x01 \x03(\x0e2\x17.posthorn.v1.SendStatusR\bstatuses\"\x10\n" +
+	"\bstatuses\x18\x01 \x03(\x0e2\x17.posthorn.v1.SendStatusR\bstatuses\"Y\n" +
+	"\x11SendStreamRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12,\n" +
+	"\x04send\x18\x02 \x01(\v2\x18.posthorn.v1.SendRequestR\x04send\"G\n" +
+	"\x12SendStreamResponse\x121\n" +
+	"\aanswers\x18\x01 \x03(\v2\x17.posthorn.v1.SendAnswerR\aanswers\"\x92\x01\n" +
+	"\n" +
+	"SendAnswer\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12/\n" +
+	"\x04sent\x18\x02 \x01(\v2\x19.posthorn.v1.SendResponseH\x00R\x04sent\x120\n" +
+	"\arefused\x18\x03 \x01(\v2\x14.posthorn.v1.RefusalH\x00R\arefusedB\t\n" +
+	"\aoutcome\"c\n" +
+	"\aRefusal\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x120\n" +
+	"\x06detail\x18\x03 \x01(\v2\x18.posthorn.v1.ErrorDetailR\x06detail\"\x10\n" +
 	"\x0eReceiveRequest\"\xb3\x01\n" +
 	"\bDelivery\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
@@ -3183,9 +3446,11 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\vFetchBundle\x12\x1f.posthorn.v1.FetchBundleRequest\x1a .posthorn.v1.FetchBundleResponse\x12S\n" +
 	"\fUpdateRoster\x12 .posthorn.v1.UpdateRosterRequest\x1a!.posthorn.v1.UpdateRosterResponse\x12P\n" +
 	"\vHoldAccount\x12\x1f.posthorn.v1.HoldAccountRequest\x1a .posthorn.v1.HoldAccountResponse\x12\\\n" +
-	"\x0fFindRecoverable\x12#.posthorn.v1.FindRecoverableRequest\x1a$.posthorn.v1.FindRecoverableResponse2\xcf\x01\n" +
+	"\x0fFindRecoverable\x12#.posthorn.v1.FindRecoverableRequest\x1a$.posthorn.v1.FindRecoverableResponse2\xa2\x02\n" +
 	"\x0eMailboxService\x12;\n" +
-	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12F\n" +
+	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12Q\n" +
+	"\n" +
+	"SendStream\x12\x1e.posthorn.v1.SendStreamRequest\x1a\x1f.posthorn.v1.SendStreamResponse(\x010\x01\x12F\n" +
 	"\aReceive\x12\x1b.posthorn.v1.ReceiveRequest\x1a\x1c.posthorn.v1.ReceiveResponse0\x01\x128\n" +
 	"\x03Ack\x12\x17.posthorn.v1.AckRequest\x1a\x18.posthorn.v1.AckResponse2\xe7\x02\n" +
 	"\x11AttachmentService\x12P\n" +
@@ -3218,7 +3483,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -3246,34 +3511,38 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*Envelope)(nil),                // 23: posthorn.v1.Envelope
 	(*SendRequest)(nil),             // 24: posthorn.v1.SendRequest
 	(*SendResponse)(nil),            // 25: posthorn.v1.SendResponse
-	(*ReceiveRequest)(nil),          // 26: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 27: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 28: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 29: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 30: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 31: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 32: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 33: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 34: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 35: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 36: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 37: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 38: posthorn.v1.FetchAttachmentResponse
-	(*GetHeadRequest)(nil),          // 39: posthorn.v1.GetHeadRequest
-	(*GetHeadResponse)(nil),         // 40: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 41: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 42: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 43: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 44: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 45: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 46: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 47: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 48: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 49: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 50: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 51: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 52: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 53: posthorn.v1.ErrorDetail
+	(*SendStreamRequest)(nil),       // 26: posthorn.v1.SendStreamRequest
+	(*SendStreamResponse)(nil),      // 27: posthorn.v1.SendStreamResponse
+	(*SendAnswer)(nil),              // 28: posthorn.v1.SendAnswer
+	(*Refusal)(nil),                 // 29: posthorn.v1.Refusal
+	(*ReceiveRequest)(nil),          // 30: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 31: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 32: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 33: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 34: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 35: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 36: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 37: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 38: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 39: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 40: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 41: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 42: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 43: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 44: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 45: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 46: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 47: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 48: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 49: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 50: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 51: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 52: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 53: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 54: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 55: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 56: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 57: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
@@ -3284,58 +3553,65 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	23, // 5: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
 	22, // 6: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
 	0,  // 7: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	27, // 8: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	44, // 9: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	47, // 10: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 11: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 12: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	7,  // 13: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	9,  // 14: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	12, // 15: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	14, // 16: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	16, // 17: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
-	18, // 18: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	20, // 19: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
-	24, // 20: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	26, // 21: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	29, // 22: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	31, // 23: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	33, // 24: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	35, // 25: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	37, // 26: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	39, // 27: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	41, // 28: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	43, // 29: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	46, // 30: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	49, // 31: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	51, // 32: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 33: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	6,  // 34: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	8,  // 35: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	11, // 36: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	13, // 37: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	15, // 38: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 39: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	19, // 40: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	21, // 41: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	25, // 42: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	28, // 43: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	30, // 44: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	32, // 45: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	34, // 46: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	36, // 47: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	38, // 48: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	40, // 49: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	42, // 50: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	45, // 51: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	48, // 52: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	50, // 53: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	52, // 54: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	33, // [33:55] is the sub-list for method output_type
-	11, // [11:33] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	24, // 8: posthorn.v1.SendStreamRequest.send:type_name -> posthorn.v1.SendRequest
+	28, // 9: posthorn.v1.SendStreamResponse.answers:type_name -> posthorn.v1.SendAnswer
+	25, // 10: posthorn.v1.SendAnswer.sent:type_name -> posthorn.v1.SendResponse
+	29, // 11: posthorn.v1.SendAnswer.refused:type_name -> posthorn.v1.Refusal
+	57, // 12: posthorn.v1.Refusal.detail:type_name -> posthorn.v1.ErrorDetail
+	31, // 13: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	48, // 14: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	51, // 15: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 16: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 17: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	7,  // 18: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	9,  // 19: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	12, // 20: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	14, // 21: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 22: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	18, // 23: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	20, // 24: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	24, // 25: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	26, // 26: posthorn.v1.MailboxService.SendStream:input_type -> posthorn.v1.SendStreamRequest
+	30, // 27: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	33, // 28: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	35, // 29: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	37, // 30: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	39, // 31: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	41, // 32: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	43, // 33: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	45, // 34: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	47, // 35: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	50, // 36: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	53, // 37: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	55, // 38: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 39: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 40: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 41: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 42: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 43: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 44: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 45: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 46: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 47: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	25, // 48: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	27, // 49: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
+	32, // 50: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	34, // 51: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	36, // 52: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	38, // 53: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	40, // 54: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	42, // 55: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	44, // 56: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	46, // 57: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	49, // 58: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	52, // 59: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	54, // 60: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	56, // 61: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	39, // [39:62] is the sub-list for method output_type
+	16, // [16:39] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
@@ -3348,13 +3624,17 @@ func file_posthorn_v1_posthorn_proto_init() {
 		(*GetAccountRequest_AccountId)(nil),
 	}
 	file_posthorn_v1_posthorn_proto_msgTypes[9].OneofWrappers = []any{}
+	file_posthorn_v1_posthorn_proto_msgTypes[27].OneofWrappers = []any{
+		(*SendAnswer_Sent)(nil),
+		(*SendAnswer_Refused)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   53,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

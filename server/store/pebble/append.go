@@ -1,11 +1,84 @@
 package pebble
 
 import (
+	"context"
 	"errors"
 	"slices"
 
 	"github.com/posthorn/posthorn/server/store"
 )
+
+// Append stores envelopes; see store.Store.
+func (s *Store) Append(ctx context.Context, envs []store.Envelope) ([]store.Appended, error) {
+	p, err := s.Submit(ctx, envs)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Submit queues envelopes; see store.Store.
+func (s *Store) Submit(ctx context.Context, envs []store.Envelope) (store.Pending, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	p := &pending{s: s, groups: groupByBox(envs), out: make([]store.Appended, len(envs))}
+	if len(envs) == 0 {
+		return p, nil
+	}
+	var err error
+	if p.write, err = s.submit(ctx, p.run); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return p, nil
+}
+
+// pending is one Append in the queue or on its way to the disk. It keeps the
+// store from closing until it is waited for.
+type pending struct {
+	s      *Store
+	groups []*group
+	out    []store.Appended
+	write  *write // nil: there is nothing to store
+}
+
+// run is the change; the committer calls it.
+func (p *pending) run(t *txn) error {
+	for _, g := range p.groups {
+		if err := t.append(g, p.out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Wait says what became of it; see store.Pending.
+func (p *pending) Wait(ctx context.Context) ([]store.Appended, error) {
+	defer p.s.leave()
+	if p.write == nil {
+		return nil, nil
+	}
+	if err := p.s.await(ctx, p.write); err != nil {
+		return nil, err
+	}
+	return p.out, nil
+}
+
+// Ready reports whether Wait returns at once; see store.Pending.
+func (p *pending) Ready() bool {
+	if p.write == nil {
+		return true
+	}
+	select {
+	case <-p.write.done:
+		return true
+	case <-p.s.stopped:
+		return true
+	default:
+		return false
+	}
+}
 
 // group is the part of one Append that goes to one mailbox.
 type group struct {

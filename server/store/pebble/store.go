@@ -149,27 +149,6 @@ func readError(err error) error {
 	return err
 }
 
-// Append stores envelopes; see store.Store.
-func (s *Store) Append(ctx context.Context, envs []store.Envelope) ([]store.Appended, error) {
-	if len(envs) == 0 {
-		return nil, nil
-	}
-	groups := groupByBox(envs)
-	out := make([]store.Appended, len(envs))
-	err := s.commit(ctx, func(t *txn) error {
-		for _, g := range groups {
-			if err := t.append(g, out); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // Create opens a mailbox; see store.Store.
 func (s *Store) Create(ctx context.Context, box store.Box, limits store.Limits) error {
 	return s.commit(ctx, func(t *txn) error {

@@ -51,37 +51,78 @@ func (it *item) fresh() bool { return it.seq == 0 && it.same < 0 }
 
 // Append stores envelopes; see store.Store.
 func (s *Store) Append(ctx context.Context, envs []store.Envelope) ([]store.Appended, error) {
+	p, err := s.Submit(ctx, envs)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Submit queues envelopes; see store.Store.
+func (s *Store) Submit(ctx context.Context, envs []store.Envelope) (store.Pending, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
-	defer s.leave()
-	if len(envs) == 0 {
-		return nil, nil
+	w := newWrite(envs)
+	if err := s.line(ctx, w); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return &pending{s, w}, nil
+}
+
+// line queues a write, if there is anything to store.
+func (s *Store) line(ctx context.Context, w *write) error {
+	if w.count == 0 {
+		close(w.done)
+		return nil
 	}
 	if s.unconfirmed() {
-		return nil, ErrUnconfirmed
+		return ErrUnconfirmed
 	}
-	w := newWrite(envs)
 	if err := s.room.take(ctx, w.size); err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case s.queue <- w:
+		return nil
 	case <-ctx.Done():
 		s.room.give(w.size)
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// pending is one Append under way. It keeps the store from closing until it is
+// waited for.
+type pending struct {
+	s *Store
+	w *write
+}
+
+// Wait says what became of it; see store.Pending.
+func (p *pending) Wait(ctx context.Context) ([]store.Appended, error) {
+	defer p.s.leave()
 	select {
-	case <-w.done:
-		if w.err != nil {
-			return nil, w.err
-		}
-		return w.out, nil
+	case <-p.w.done:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	if p.w.err != nil {
+		return nil, p.w.err
+	}
+	return p.w.out, nil
+}
+
+// Ready reports whether Wait returns at once; see store.Pending.
+func (p *pending) Ready() bool {
+	select {
+	case <-p.w.done:
+		return true
+	default:
+		return false
 	}
 }
 

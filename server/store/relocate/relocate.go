@@ -104,6 +104,42 @@ func (s *Store) Append(ctx context.Context, envs []store.Envelope) (out []store.
 	return out, err
 }
 
+// Submit passes on; see store.Store. A move waits until it is waited for.
+func (s *Store) Submit(ctx context.Context, envs []store.Envelope) (store.Pending, error) {
+	s.writes.RLock()
+	s.use.RLock()
+	p, err := s.submit(ctx, envs)
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	return &pending{p, s}, nil
+}
+
+func (s *Store) submit(ctx context.Context, envs []store.Envelope) (store.Pending, error) {
+	if s.paused {
+		return nil, errWrite
+	}
+	return s.now.Submit(ctx, envs)
+}
+
+func (s *Store) release() {
+	s.use.RUnlock()
+	s.writes.RUnlock()
+}
+
+// pending is an Append under way that keeps its store in use.
+type pending struct {
+	store.Pending
+	s *Store
+}
+
+// Wait passes on, and lets the store go; see store.Pending.
+func (p *pending) Wait(ctx context.Context) ([]store.Appended, error) {
+	defer p.s.release()
+	return p.Pending.Wait(ctx)
+}
+
 // Read passes on; see store.Store.
 func (s *Store) Read(ctx context.Context, box store.Box, after uint64, max, maxBytes int) (msgs []store.Msg, head uint64, err error) {
 	err = s.reading(func(now store.Store) error { msgs, head, err = now.Read(ctx, box, after, max, maxBytes); return err })

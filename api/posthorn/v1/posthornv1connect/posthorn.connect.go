@@ -66,6 +66,8 @@ const (
 	DirectoryServiceFindRecoverableProcedure = "/posthorn.v1.DirectoryService/FindRecoverable"
 	// MailboxServiceSendProcedure is the procedure name of the MailboxService's Send RPC.
 	MailboxServiceSendProcedure = "/posthorn.v1.MailboxService/Send"
+	// MailboxServiceSendStreamProcedure is the procedure name of the MailboxService's SendStream RPC.
+	MailboxServiceSendStreamProcedure = "/posthorn.v1.MailboxService/SendStream"
 	// MailboxServiceReceiveProcedure is the procedure name of the MailboxService's Receive RPC.
 	MailboxServiceReceiveProcedure = "/posthorn.v1.MailboxService/Receive"
 	// MailboxServiceAckProcedure is the procedure name of the MailboxService's Ack RPC.
@@ -510,6 +512,13 @@ var (
 			Procedure:  MailboxServiceSendProcedure,
 		}
 	})
+	mailboxServiceSendStreamSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeBidi,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("MailboxService").Methods().ByName("SendStream"),
+			Procedure:  MailboxServiceSendStreamProcedure,
+		}
+	})
 	mailboxServiceReceiveSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeServer,
@@ -530,6 +539,10 @@ var (
 type MailboxServiceClient interface {
 	// Send appends envelopes; an accepted one is on disk when the call returns.
 	Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error)
+	// SendStream is Send for many requests in one call, which stays open: each is
+	// answered as Send would answer it, in their order. It needs HTTP/2. A newer
+	// stream of the same device replaces this one.
+	SendStream(context.Context) (MailboxServiceSendStreamClientStream, error)
 	// Receive streams the calling device's mailbox from its first unacked
 	// envelope, then live. A newer stream of the same device replaces this one.
 	Receive(context.Context, *v1.ReceiveRequest) (MailboxServiceReceiveClientStream, error)
@@ -541,6 +554,43 @@ type MailboxServiceClient interface {
 // service clients may share a single connect.Client.
 func NewMailboxServiceClient(client *connect.Client) MailboxServiceClient {
 	return &mailboxServiceClient{client: client}
+}
+
+// MailboxServiceSendStreamClientStream is the client stream for the MailboxService's SendStream
+// RPC.
+type MailboxServiceSendStreamClientStream struct {
+	stream connect.ClientStream
+}
+
+// SendHeaders opens the stream and flushes the request headers without a message. The first Send or
+// Receive does this implicitly.
+func (s MailboxServiceSendStreamClientStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a request message to the server.
+func (s MailboxServiceSendStreamClientStream) Send(req *v1.SendStreamRequest) error {
+	return s.stream.Send(req)
+}
+
+// CloseSend closes the request side of the stream.
+func (s MailboxServiceSendStreamClientStream) CloseSend() error {
+	return s.stream.CloseSend()
+}
+
+// Receive returns the next response message from the server.
+func (s MailboxServiceSendStreamClientStream) Receive() (*v1.SendStreamResponse, error) {
+	var res v1.SendStreamResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s MailboxServiceSendStreamClientStream) Close() error {
+	return s.stream.Close()
 }
 
 // MailboxServiceReceiveClientStream is the client stream for the MailboxService's Receive RPC.
@@ -567,6 +617,10 @@ func (s MailboxServiceReceiveClientStream) Close() error {
 type MailboxServiceHandler interface {
 	// Send appends envelopes; an accepted one is on disk when the call returns.
 	Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error)
+	// SendStream is Send for many requests in one call, which stays open: each is
+	// answered as Send would answer it, in their order. It needs HTTP/2. A newer
+	// stream of the same device replaces this one.
+	SendStream(context.Context, MailboxServiceSendStreamServerStream) error
 	// Receive streams the calling device's mailbox from its first unacked
 	// envelope, then live. A newer stream of the same device replaces this one.
 	Receive(context.Context, *v1.ReceiveRequest, MailboxServiceReceiveServerStream) error
@@ -580,9 +634,35 @@ func RegisterMailboxServiceHandler(server *connect.Server, svc MailboxServiceHan
 	adapter := mailboxServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: mailboxServiceSendSpec(), Handler: adapter.send},
+		connect.Method{Spec: mailboxServiceSendStreamSpec(), Handler: adapter.sendStream},
 		connect.Method{Spec: mailboxServiceReceiveSpec(), Handler: adapter.receive},
 		connect.Method{Spec: mailboxServiceAckSpec(), Handler: adapter.ack},
 	)
+}
+
+// MailboxServiceSendStreamServerStream is the server stream for the MailboxService's SendStream
+// RPC.
+type MailboxServiceSendStreamServerStream struct {
+	stream connect.ServerStream
+}
+
+// Receive returns the next request message from the client.
+func (s MailboxServiceSendStreamServerStream) Receive() (*v1.SendStreamRequest, error) {
+	var req v1.SendStreamRequest
+	if err := s.stream.Receive(&req); err != nil {
+		return nil, err
+	}
+	return &req, nil
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s MailboxServiceSendStreamServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s MailboxServiceSendStreamServerStream) Send(res *v1.SendStreamResponse) error {
+	return s.stream.Send(res)
 }
 
 // MailboxServiceReceiveServerStream is the server stream for the MailboxService's Receive RPC.
@@ -607,6 +687,10 @@ func (UnimplementedMailboxServiceHandler) Send(context.Context, *v1.SendRequest)
 	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.MailboxService.Send is not implemented")
 }
 
+func (UnimplementedMailboxServiceHandler) SendStream(context.Context, MailboxServiceSendStreamServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "posthorn.v1.MailboxService.SendStream is not implemented")
+}
+
 func (UnimplementedMailboxServiceHandler) Receive(context.Context, *v1.ReceiveRequest, MailboxServiceReceiveServerStream) error {
 	return connect.NewError(connect.CodeUnimplemented, "posthorn.v1.MailboxService.Receive is not implemented")
 }
@@ -625,6 +709,14 @@ func (c *mailboxServiceClient) Send(ctx context.Context, req *v1.SendRequest) (*
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *mailboxServiceClient) SendStream(ctx context.Context) (MailboxServiceSendStreamClientStream, error) {
+	stream, err := c.client.CallClientStream(ctx, mailboxServiceSendStreamSpec())
+	if err != nil {
+		return MailboxServiceSendStreamClientStream{}, err
+	}
+	return MailboxServiceSendStreamClientStream{stream: stream}, nil
 }
 
 func (c *mailboxServiceClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (MailboxServiceReceiveClientStream, error) {
@@ -655,6 +747,10 @@ func (h mailboxServiceHandler) send(ctx context.Context, _ connect.Spec, stream 
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h mailboxServiceHandler) sendStream(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	return h.svc.SendStream(ctx, MailboxServiceSendStreamServerStream{stream: stream})
 }
 
 func (h mailboxServiceHandler) receive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
