@@ -127,19 +127,30 @@ func (a *access) wrap(next http.Handler) http.Handler {
 			limit = 0
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		if r.URL.Path == posthornv1connect.MailboxServiceSendStreamProcedure {
-			r.Body = buffered{bufio.NewReader(r.Body), r.Body}
-		}
 		ctx := context.WithValue(r.Context(), requestKey{}, request{
 			audience: r.Host, address: a.addressOf(r), control: control,
 		})
-		next.ServeHTTP(w, r.WithContext(ctx))
+		r = r.WithContext(ctx)
+		if r.URL.Path == posthornv1connect.MailboxServiceSendStreamProcedure {
+			bothWays(r, control)
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
 // lasts reports whether a procedure is a stream without an end of its own.
 func lasts(procedure string) bool {
 	return procedure == posthornv1connect.MailboxServiceReceiveProcedure || procedure == posthornv1connect.MailboxServiceSendStreamProcedure
+}
+
+// bothWays lets a body be read while the answer is written. The library that
+// reads it knows this of HTTP/2 alone; Go's server can do it over HTTP/1.1 too,
+// at half the price, and who calls finds out whether the way there lets it.
+func bothWays(r *http.Request, control *http.ResponseController) {
+	r.Body = buffered{bufio.NewReader(r.Body), r.Body}
+	if r.ProtoMajor == 1 && control.EnableFullDuplex() == nil {
+		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	}
 }
 
 // buffered reads a body in larger pieces than its messages have.

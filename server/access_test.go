@@ -53,18 +53,6 @@ func procedures() (all []string) {
 // post makes a raw call and returns status and body.
 func (o *office) post(procedure, contentType, authorization string, body []byte) (int, string) {
 	o.t.Helper()
-	if procedure == posthornv1connect.MailboxServiceSendStreamProcedure {
-		return o.postOver(2, procedure, contentType, authorization, body)
-	}
-	return o.postOver(1, procedure, contentType, authorization, body)
-}
-
-// postOver is post over a version of HTTP.
-func (o *office) postOver(version int, procedure, contentType, authorization string, body []byte) (int, string) {
-	o.t.Helper()
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(version == 1)
-	protocols.SetUnencryptedHTTP2(version == 2)
 	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodPost, "http://"+o.addr+procedure, bytes.NewReader(body))
 	if err != nil {
 		o.t.Fatal(err)
@@ -73,7 +61,7 @@ func (o *office) postOver(version int, procedure, contentType, authorization str
 	if authorization != "" {
 		request.Header.Set("Authorization", authorization)
 	}
-	answer, err := (&http.Transport{DisableKeepAlives: true, Protocols: protocols}).RoundTrip(request)
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {
 		o.t.Fatal(err)
 	}

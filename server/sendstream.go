@@ -64,7 +64,7 @@ func (s *mailboxService) SendStream(ctx context.Context, stream posthornv1connec
 		window: make(chan struct{}, api.SendWindow), waiting: make(chan *sendAttempt, api.SendWindow), over: make(chan struct{}),
 	}
 	_ = f.connection.SetReadDeadline(time.Time{})
-	if err := stream.SendHeaders(); err != nil {
+	if err := stream.Send(&posthornv1.SendStreamResponse{}); err != nil { // the device knows that it is through
 		return err
 	}
 	go f.read()
@@ -105,7 +105,7 @@ var errCut = errors.New("server: the stream takes no more requests")
 // take takes one request on. Its error ends the stream; what Send would refuse,
 // the attempt has.
 func (f *sendStream) take(request *posthornv1.SendStreamRequest) error {
-	a := &sendAttempt{number: request.GetNumber(), began: clock.Now(), places: placesOf(request.GetSend())}
+	a := &sendAttempt{number: request.GetNumber(), began: time.Now(), places: placesOf(request.GetSend())}
 	for range a.places {
 		select {
 		case f.window <- struct{}{}:
@@ -119,7 +119,7 @@ func (f *sendStream) take(request *posthornv1.SendStreamRequest) error {
 		return errCut
 	}
 	if _, a.err = f.service.access.admit(f.ctx, posthornv1connect.MailboxServiceSendProcedure); a.err == nil {
-		a.posted, a.err = f.service.post(f.ctx, f.who, request.GetSend(), a.began)
+		a.posted, a.err = f.service.post(f.ctx, f.who, request.GetSend(), clock.Now())
 	}
 	if connect.CodeOf(a.err) == connect.CodeUnauthenticated {
 		return a.err

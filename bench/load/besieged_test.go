@@ -18,14 +18,14 @@ type hurt struct {
 	late atomic.Bool // from the first envelope of the flood on
 }
 
-func (s *hurt) Append(ctx context.Context, all []store.Envelope) ([]store.Appended, error) {
+func (s *hurt) Submit(ctx context.Context, all []store.Envelope) (store.Pending, error) {
 	if len(all[0].Data) >= flooded { // good clients write less
 		s.late.Store(true)
 	}
 	if s.late.Load() {
 		<-time.After(s.by)
 	}
-	return s.Store.Append(ctx, all)
+	return s.Store.Submit(ctx, all)
 }
 
 // TestBesiegedTellsWindowsApart: what the attack slows down is measured as such,

@@ -55,6 +55,7 @@ func TestScenarios(t *testing.T) {
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			p, r := small(t, address), &report{Scenario: name}
+			p.office.unary = name == "mixed" // both ways are driven
 			l, err := s.run(t.Context(), p, r)
 			if err != nil {
 				t.Fatal(err)

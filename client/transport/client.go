@@ -102,7 +102,7 @@ func New(serverURL string, device Device, options Options) (*Client, error) {
 		connecthttp.WithReadMaxBytes(maxAnswer), connecthttp.WithCompressors()))
 	return &Client{
 		device: device, audience: address.Host, http: network,
-		lines:     sendLines{possible: options.H2C || address.Scheme == "https"},
+		lines:     sendLines{http: caller, url: lineURL(address.String())},
 		auth:      posthornv1connect.NewAuthServiceClient(rpc),
 		directory: posthornv1connect.NewDirectoryServiceClient(rpc),
 		mailbox:   posthornv1connect.NewMailboxServiceClient(rpc),

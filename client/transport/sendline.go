@@ -1,13 +1,19 @@
 package transport
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
+	"google.golang.org/protobuf/proto"
 
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
@@ -15,19 +21,20 @@ import (
 )
 
 const (
-	// firstAnswer is how long a new send stream may take to answer its first
-	// request. A proxy that does not pass streams on may never answer.
-	firstAnswer = 5 * time.Second
 	// lineIdle is how long a send stream stays open that nothing is sent on.
 	lineIdle = 30 * time.Second
-	// shunned is how long no send stream is tried after one that did not work.
-	shunned = 10 * time.Minute
+	// shunned is how long no send stream is tried after one that did not open:
+	// an older server has none, and a proxy may hold back what is not whole.
+	shunned = time.Minute
+	// maxLineAnswer is the greatest message read from a send stream, in bytes.
+	maxLineAnswer = 1 << 20
 )
 
 // sendLines are the send streams of a client, one at a time. They exist only
 // while somebody asks for them: a single message is sent sooner without.
 type sendLines struct {
-	possible bool // the connection can be HTTP/2
+	http *http.Client
+	url  string // of the procedure
 
 	mu     sync.Mutex
 	wanted int       // by how many
@@ -50,7 +57,7 @@ func (c *Client) KeepSending() (release func()) {
 	})
 }
 
-// send makes one Send call: over a stream if there is to be one, else by itself.
+// send makes one Send call: over the stream if there is one, else by itself.
 // When the stream fails the outcome is unknown, and the same bytes go out again.
 func (c *Client) send(ctx context.Context, request *posthornv1.SendRequest) (*posthornv1.SendResponse, error) {
 	if line := c.openLine(ctx); line != nil {
@@ -63,43 +70,37 @@ func (c *Client) send(ctx context.Context, request *posthornv1.SendRequest) (*po
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
-		c.dropLine(line)
+		line.cancel()
 	}
 	return authorized(ctx, c, c.mailbox.Send, request)
 }
 
-// openLine is the stream to send on, or nil to send without one.
+// openLine is the stream to send on, or nil to send without one: it may not be
+// wanted, not work here, or not be open yet. Nobody waits for one to open.
 func (c *Client) openLine(ctx context.Context) *sendLine {
 	l := &c.lines
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.possible || l.wanted == 0 || time.Now().Before(l.shun) {
+	if l.wanted == 0 || time.Now().Before(l.shun) {
 		return nil
 	}
-	carrying, token, err := c.bearer(ctx)
+	_, token, err := c.bearer(ctx)
 	if err != nil {
 		return nil
 	}
 	if l.line != nil && (l.line.token != token || l.line.over()) {
+		if l.line.unknown.Load() {
+			l.shun = time.Now().Add(shunned)
+		}
 		l.hangUp()
 	}
 	if l.line == nil {
-		l.line = newSendLine(context.WithoutCancel(carrying), c.mailbox, token)
+		l.line = dialLine(l.http, l.url, token)
+	}
+	if !l.line.open() {
+		return nil
 	}
 	return l.line
-}
-
-// dropLine ends a stream that has failed. One that never answered anything is
-// not tried again for a while.
-func (c *Client) dropLine(failed *sendLine) {
-	c.lines.mu.Lock()
-	defer c.lines.mu.Unlock()
-	if c.lines.line == failed {
-		c.lines.hangUp()
-	}
-	if failed.unheard() {
-		c.lines.shun = time.Now().Add(shunned)
-	}
 }
 
 // hangUp ends the stream, if there is one. The caller holds mu.
@@ -111,38 +112,70 @@ func (l *sendLines) hangUp() {
 	}
 }
 
-// sendLine is one open send stream.
+// sendLine is one send stream, in the framing of Connect: a byte of flags, a
+// length, a message. It is written here because the library knows streams both
+// ways of HTTP/2 alone, and does not tell when one is open.
 type sendLine struct {
 	token  string
-	stream posthornv1connect.MailboxServiceSendStreamClientStream
+	out    *io.PipeWriter
 	cancel context.CancelFunc
+	opened chan struct{} // closed when the server has taken the call
 	ended  chan struct{} // closed when no more answers come
 	idle   *time.Timer
+
+	unknown atomic.Bool // whoever answered knows no such stream
 
 	sending sync.Mutex // held while a request is written
 	mu      sync.Mutex
 	number  uint64
 	asked   map[uint64]chan *posthornv1.SendAnswer
-	heard   bool // it has answered something
 }
 
-// newSendLine opens a stream whose context carries a token. It ends by itself
-// when nothing is sent on it.
-func newSendLine(ctx context.Context, mailbox posthornv1connect.MailboxServiceClient, token string) *sendLine {
-	ctx, cancel := context.WithCancel(ctx)
-	l := &sendLine{token: token, cancel: cancel, ended: make(chan struct{}), asked: map[uint64]chan *posthornv1.SendAnswer{}}
+// dialLine begins to open a stream. It ends by itself when nothing is sent on it.
+func dialLine(network *http.Client, url, token string) *sendLine {
+	ctx, cancel := context.WithCancel(context.Background())
+	body, out := io.Pipe()
+	l := &sendLine{
+		token: token, out: out, cancel: cancel, opened: make(chan struct{}), ended: make(chan struct{}),
+		asked: map[uint64]chan *posthornv1.SendAnswer{},
+	}
 	l.idle = time.AfterFunc(lineIdle, cancel)
-	stream, err := mailbox.SendStream(ctx)
-	if err == nil {
-		l.stream, err = stream, stream.SendHeaders()
-	}
-	if err != nil {
-		cancel()
-		close(l.ended)
-		return l
-	}
-	go l.listen()
+	context.AfterFunc(ctx, func() { _ = out.CloseWithError(errLineOver) }) // the library waits for whoever reads it
+	go l.run(ctx, network, url, body)
 	return l
+}
+
+// run is the stream from its beginning to its end.
+func (l *sendLine) run(ctx context.Context, network *http.Client, url string, body io.ReadCloser) {
+	defer close(l.ended)
+	defer l.cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
+	if err != nil {
+		return
+	}
+	request.Header.Set("Content-Type", "application/connect+proto")
+	request.Header.Set("Connect-Protocol-Version", "1")
+	request.Header.Set("Authorization", "Bearer "+l.token)
+	answer, err := network.Do(request)
+	if err != nil {
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK { // what a server says that knows the call comes on the stream
+		l.unknown.Store(true)
+		return
+	}
+	_ = l.listen(bufio.NewReader(answer.Body))
+}
+
+// open reports whether the server has taken the call.
+func (l *sendLine) open() bool {
+	select {
+	case <-l.opened:
+		return true
+	default:
+		return false
+	}
 }
 
 // over reports whether the stream has ended.
@@ -155,22 +188,12 @@ func (l *sendLine) over() bool {
 	}
 }
 
-func (l *sendLine) unheard() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.heard
-}
-
 // errLineOver: the stream ended before it answered.
 var errLineOver = errors.New("transport: the send stream has ended")
 
 // send asks one request and waits for its answer.
 func (l *sendLine) send(ctx context.Context, request *posthornv1.SendRequest) (*posthornv1.SendAnswer, error) {
-	patience := callTimeout
-	if l.unheard() {
-		patience = firstAnswer
-	}
-	watchdog := time.AfterFunc(patience, l.cancel)
+	watchdog := time.AfterFunc(callTimeout, l.cancel)
 	defer watchdog.Stop()
 	l.idle.Stop()
 	defer l.idle.Reset(lineIdle)
@@ -192,31 +215,49 @@ func (l *sendLine) send(ctx context.Context, request *posthornv1.SendRequest) (*
 func (l *sendLine) ask(request *posthornv1.SendRequest) (<-chan *posthornv1.SendAnswer, error) {
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	if l.over() {
-		return nil, errLineOver
-	}
 	answer := make(chan *posthornv1.SendAnswer, 1)
 	l.mu.Lock()
 	l.number++
 	number := l.number
 	l.asked[number] = answer
 	l.mu.Unlock()
-	return answer, l.stream.Send(&posthornv1.SendStreamRequest{Number: number, Send: request})
+	message, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, lineHead), &posthornv1.SendStreamRequest{Number: number, Send: request})
+	if err != nil {
+		return nil, err
+	}
+	binary.BigEndian.PutUint32(message[1:], uint32(len(message)-lineHead))
+	_, err = l.out.Write(message)
+	return answer, err
 }
 
+// lineHead is the size of what stands before each message.
+const lineHead = 5
+
 // listen hands out answers until the stream ends.
-func (l *sendLine) listen() {
-	defer close(l.ended)
-	defer l.stream.Close() //nolint:errcheck // the stream is over either way
-	defer l.cancel()
+func (l *sendLine) listen(in io.Reader) error {
 	for {
-		response, err := l.stream.Receive()
-		if err != nil {
-			return
+		var head [lineHead]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return err
+		}
+		size := binary.BigEndian.Uint32(head[1:])
+		if head[0] != 0 || size > maxLineAnswer { // the last message says why the stream ends; a call of its own will hear the same
+			return errLineOver
+		}
+		message := make([]byte, size)
+		if _, err := io.ReadFull(in, message); err != nil {
+			return err
+		}
+		var response posthornv1.SendStreamResponse
+		if err := proto.Unmarshal(message, &response); err != nil {
+			return err
+		}
+		if !l.open() {
+			close(l.opened)
 		}
 		for _, a := range response.GetAnswers() {
-			if l.hand(a) != nil {
-				return
+			if err := l.hand(a); err != nil {
+				return err
 			}
 		}
 	}
@@ -231,7 +272,6 @@ func (l *sendLine) hand(a *posthornv1.SendAnswer) error {
 		return reject.New("V-271", ErrServer, "an answer to no request of the stream")
 	}
 	delete(l.asked, a.GetNumber())
-	l.heard = true
 	answer <- a
 	return nil
 }
@@ -247,4 +287,9 @@ func refusalOf(r *posthornv1.Refusal) error {
 		failed = failed.WithDetail(detail)
 	}
 	return failed
+}
+
+// lineURL is where send streams of a server are opened.
+func lineURL(address string) string {
+	return address + posthornv1connect.MailboxServiceSendStreamProcedure
 }

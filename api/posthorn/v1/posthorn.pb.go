@@ -1549,7 +1549,7 @@ func (x *SendStreamRequest) GetSend() *SendRequest {
 
 type SendStreamResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Answers       []*SendAnswer          `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"` // as many as are ready
+	Answers       []*SendAnswer          `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"` // as many as are ready; none: the stream is open
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -540,8 +540,8 @@ type MailboxServiceClient interface {
 	// Send appends envelopes; an accepted one is on disk when the call returns.
 	Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error)
 	// SendStream is Send for many requests in one call, which stays open: each is
-	// answered as Send would answer it, in their order. It needs HTTP/2. A newer
-	// stream of the same device replaces this one.
+	// answered as Send would answer it, in their order. It needs a way on which
+	// both sides speak at once. A newer stream of the same device replaces this one.
 	SendStream(context.Context) (MailboxServiceSendStreamClientStream, error)
 	// Receive streams the calling device's mailbox from its first unacked
 	// envelope, then live. A newer stream of the same device replaces this one.
@@ -618,8 +618,8 @@ type MailboxServiceHandler interface {
 	// Send appends envelopes; an accepted one is on disk when the call returns.
 	Send(context.Context, *v1.SendRequest) (*v1.SendResponse, error)
 	// SendStream is Send for many requests in one call, which stays open: each is
-	// answered as Send would answer it, in their order. It needs HTTP/2. A newer
-	// stream of the same device replaces this one.
+	// answered as Send would answer it, in their order. It needs a way on which
+	// both sides speak at once. A newer stream of the same device replaces this one.
 	SendStream(context.Context, MailboxServiceSendStreamServerStream) error
 	// Receive streams the calling device's mailbox from its first unacked
 	// envelope, then live. A newer stream of the same device replaces this one.
