@@ -23,6 +23,7 @@ import (
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/client/transport"
+	"github.com/posthorn/posthorn/client/transport/newcomer"
 	"github.com/posthorn/posthorn/server"
 )
 
@@ -67,28 +68,28 @@ func before(t *testing.T, o *office, held bool) *tally {
 }
 
 // through makes a registered client of a front.
-func through(ctx context.Context, t *testing.T, f *tally, name string) (*transport.Client, device) {
+func through(ctx context.Context, t *testing.T, f *tally, name string) (*transport.Client, newcomer.Device) {
 	t.Helper()
-	d := newDevice(t)
+	d := newcomer.New(t, 1)
 	c, err := transport.New(f.URL, d.Device, transport.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	if err := c.Register(ctx, "alice", d.statement, d.bundle); err != nil {
+	if err := c.Register(ctx, "alice", d.Statement, d.Bundles[0]); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return c, d
 }
 
-func parcel(to device, n int) []transport.Envelope {
+func parcel(to newcomer.Device, n int) []transport.Envelope {
 	e := transport.Envelope{Account: to.Account, Device: to.ID, Payload: []byte(fmt.Sprint(n))}
 	binary.BigEndian.PutUint64(e.ID[:], uint64(n+1))
 	return []transport.Envelope{e}
 }
 
 // mustSend sends one envelope, which must be accepted.
-func mustSend(ctx context.Context, t *testing.T, c *transport.Client, to device, n int) {
+func mustSend(ctx context.Context, t *testing.T, c *transport.Client, to newcomer.Device, n int) {
 	t.Helper()
 	if got, err := c.Send(ctx, parcel(to, n)); err != nil || got[0] != transport.Accepted {
 		t.Fatalf("envelope %d: %v, %v", n, got, err)
@@ -115,7 +116,7 @@ func received(ctx context.Context, t *testing.T, c *transport.Client) int {
 
 // untilStreamed sends until a request went over the stream, and returns the next
 // number.
-func untilStreamed(ctx context.Context, t *testing.T, f *tally, c *transport.Client, to device, n int) int {
+func untilStreamed(ctx context.Context, t *testing.T, f *tally, c *transport.Client, to newcomer.Device, n int) int {
 	t.Helper()
 	for {
 		calls := f.calls.Load()
