@@ -162,10 +162,16 @@ func (l *sendLine) run(ctx context.Context, network *http.Client, url string, bo
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK { // what a server says that knows the call comes on the stream
-		l.unknown.Store(true)
+		l.unknown.Store(unknownCall(answer.StatusCode))
 		return
 	}
 	_ = l.listen(bufio.NewReader(answer.Body))
+}
+
+// unknownCall tells a server or proxy that knows no such call from one that is
+// in trouble and may know it later.
+func unknownCall(status int) bool {
+	return status/100 == 4 || status == http.StatusNotImplemented || status == http.StatusHTTPVersionNotSupported
 }
 
 // open reports whether the server has taken the call.
