@@ -23,6 +23,9 @@ import (
 const (
 	// lineIdle is how long a send stream stays open that nothing is sent on.
 	lineIdle = 30 * time.Second
+	// openTime is how long one may take to open. The library does not notice that
+	// a kept connection is dead while it waits for something to send on it.
+	openTime = 5 * time.Second
 	// shunned is how long no send stream is tried after one that did not open:
 	// an older server has none, and a proxy may hold back what is not whole.
 	shunned = time.Minute
@@ -156,6 +159,12 @@ func (l *sendLine) run(ctx context.Context, network *http.Client, url string, bo
 	request.Header.Set("Content-Type", "application/connect+proto")
 	request.Header.Set("Connect-Protocol-Version", "1")
 	request.Header.Set("Authorization", "Bearer "+l.token)
+	late := time.AfterFunc(openTime, func() {
+		if !l.open() {
+			l.cancel()
+		}
+	})
+	defer late.Stop()
 	answer, err := network.Do(request)
 	if err != nil {
 		return

@@ -124,6 +124,7 @@ func untilStreamed(ctx context.Context, t *testing.T, f *tally, c *transport.Cli
 		if n++; f.calls.Load() == calls {
 			return n
 		}
+		time.Sleep(10 * time.Millisecond) // an opening stream is not waited for, and a mailbox is soon full
 	}
 }
 
@@ -187,17 +188,20 @@ func TestRefusalsOnTheStream(t *testing.T) {
 // TestKilledServerInTheMidstOfAStream: what was not answered goes out again, on
 // whatever way there is, and is stored once.
 func TestKilledServerInTheMidstOfAStream(t *testing.T) {
-	ctx, o := open(t)
+	_, o := open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	defer cancel()
 	f := before(t, o, false)
 	c, d := through(ctx, t, f, "alice")
 	defer c.KeepSending()()
-	n := untilStreamed(ctx, t, f, c, d, 0)
+	n := 0
 	for range 3 {
-		f.CloseClientConnections() // with whatever is on the stream
-		mustSend(ctx, t, c, d, n)
-		n = untilStreamed(ctx, t, f, c, d, n+1)
+		n = untilStreamed(ctx, t, f, c, d, n)
 		o.stop()
 		o.start()
+		mustSend(ctx, t, c, d, n)
+		n = untilStreamed(ctx, t, f, c, d, n+1)
+		f.CloseClientConnections() // with whatever is on the stream
 		mustSend(ctx, t, c, d, n)
 		n++
 	}
