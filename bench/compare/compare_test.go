@@ -36,6 +36,8 @@ func TestPosthornRound(t *testing.T) {
 		{name: "stored", synced: true, server: posthorn{programs: programs}},
 		{name: "fan-out", synced: true, server: posthorn{programs: programs, envelopes: 3}},
 		{name: "online", online: true, synced: true, server: posthorn{programs: programs}},
+		{name: "calls", online: true, synced: true, server: posthorn{programs: programs, unary: true}},
+		{name: "ahead", online: true, ahead: 4, synced: true, server: posthorn{programs: programs}},
 	}
 	k := task{connections: 4, calls: 5, body: 1024}
 	for _, c := range all {

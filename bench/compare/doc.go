@@ -9,6 +9,10 @@
 //
 //	go run ./bench/compare            (or: make compare)
 //
+// Senders wait for each answer before their next message, as a person's device
+// does; in further rows they have 16 under way, whatever the server. posthornd is
+// driven over send streams, and in a row of its own with a call for each request.
+//
 // Every message is counted where it arrives, so a server that drops some is
 // not faster for it. posthornd syncs to the disk before it answers; the others
 // do not, and the table says so.

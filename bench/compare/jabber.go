@@ -144,16 +144,11 @@ func (l *jabberLoad) listen(ctx context.Context) error {
 	return nil
 }
 
-// send lets every sender write its messages, one after the other's answer.
+// send lets every sender write its messages.
 func (l *jabberLoad) send(senders []*xmpp) error {
 	return together(len(senders), func(i int) error {
 		message := xmppMessage(fmt.Sprintf("r%d", i%l.receivers), l.body)
-		for range l.calls {
-			if err := senders[i].send(message); err != nil {
-				return err
-			}
-		}
-		return nil
+		return senders[i].send(message, l.calls, l.ahead)
 	})
 }
 

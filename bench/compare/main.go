@@ -30,6 +30,7 @@ func main() {
 type contestant struct {
 	name   string
 	online bool
+	ahead  int  // messages of a sender that are under way; 0: one
 	synced bool // whether it answers only when the message is safe on the disk
 	server interface {
 		round(context.Context, task) (result, error)
@@ -74,16 +75,7 @@ func others(ctx context.Context, stdout, stderr io.Writer, programs string, k ta
 	if missing := present(); len(missing) > 0 {
 		return fmt.Errorf("this machine lacks %s: apt-get install ejabberd prosody mosquitto", strings.Join(missing, ", "))
 	}
-	all := []*contestant{
-		{name: "posthornd, 1 envelope a request", synced: true, server: posthorn{programs: programs}},
-		{name: "posthornd, 16 envelopes a request", synced: true, server: posthorn{programs: programs, envelopes: 16}},
-		{name: "ejabberd", server: ejabberd},
-		{name: "Prosody", server: prosody},
-		{name: "posthornd, 1 envelope a request", online: true, synced: true, server: posthorn{programs: programs}},
-		{name: "posthornd, 16 envelopes a request", online: true, synced: true, server: posthorn{programs: programs, envelopes: 16}},
-		{name: "ejabberd", online: true, server: ejabberd},
-		{name: "Mosquitto, QoS 1", online: true, server: mosquitto{}},
-	}
+	all := contestants(programs)
 	for n := range rounds {
 		for _, c := range all {
 			if err := c.take(ctx, k); err != nil {
@@ -96,16 +88,52 @@ func others(ctx context.Context, stdout, stderr io.Writer, programs string, k ta
 	return nil
 }
 
-func (c *contestant) kind() string {
-	if c.online {
-		return "delivered to 100"
+// ahead is how many messages each sender has under way in the second half of
+// the rows, whatever the server.
+const ahead = 16
+
+// contestants are all rows: what one server does, in one manner.
+func contestants(programs string) (all []*contestant) {
+	one, many, calls := posthorn{programs: programs}, posthorn{programs: programs, envelopes: 16}, posthorn{programs: programs, unary: true}
+	for _, online := range []bool{false, true} {
+		all = append(all,
+			&contestant{name: "posthornd, 1 envelope a request", synced: true, server: one},
+			&contestant{name: "posthornd, 16 envelopes a request", synced: true, server: many},
+			&contestant{name: "posthornd, 1 envelope a request, each a call", synced: true, server: calls},
+			&contestant{name: "ejabberd", server: ejabberd})
+		if online {
+			all = append(all, &contestant{name: "Mosquitto, QoS 1", server: mosquitto{}})
+		} else {
+			all = append(all, &contestant{name: "Prosody", server: prosody})
+		}
+		for _, c := range all[len(all)-5:] {
+			c.online = online
+		}
 	}
-	return "stored"
+	for _, c := range all {
+		if p, ours := c.server.(posthorn); !ours || !p.unary && p.envelopes == 0 {
+			further := *c
+			further.ahead = ahead
+			all = append(all, &further)
+		}
+	}
+	return all
+}
+
+func (c *contestant) kind() string {
+	kind := "stored"
+	if c.online {
+		kind = "delivered to 100"
+	}
+	if c.ahead > 1 {
+		kind += fmt.Sprintf(", %d under way", c.ahead)
+	}
+	return kind
 }
 
 // take runs one round. A server that loses messages has no rate.
 func (c *contestant) take(ctx context.Context, k task) error {
-	k.online, k.receivers = c.online, k.connections
+	k.online, k.receivers, k.ahead = c.online, k.connections, max(1, c.ahead)
 	if c.online {
 		k.receivers = 100
 	}
@@ -131,7 +159,7 @@ func table(w io.Writer, k task, all []*contestant) {
 	fmt.Fprintln(w, "| | server | synced first | a second | of 1 envelope a request | of 16 |\n|---|---|---|---|---|---|")
 	for _, c := range all {
 		ratios := make([]string, 2)
-		for n, ours := range ownRows(all, c.online) {
+		for n, ours := range ownRows(all, c) {
 			if !c.synced {
 				ratios[n] = fmt.Sprintf("%.1f×", ours.median()/c.median())
 			}
@@ -144,11 +172,11 @@ func table(w io.Writer, k task, all []*contestant) {
 	}
 }
 
-// ownRows are posthornd's contestants of one kind: one envelope a request, and
-// if there is such a row, sixteen.
-func ownRows(all []*contestant, online bool) (rows []*contestant) {
+// ownRows are posthornd's contestants of the kind of another: one envelope a
+// request, and if there is such a row, sixteen.
+func ownRows(all []*contestant, of *contestant) (rows []*contestant) {
 	for _, c := range all {
-		if c.synced && c.online == online {
+		if p, ok := c.server.(posthorn); ok && !p.unary && c.kind() == of.kind() {
 			rows = append(rows, c)
 		}
 	}

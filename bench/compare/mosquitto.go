@@ -54,12 +54,7 @@ func runMQTT(ctx context.Context, address string, k task) (r result, err error) 
 	_, _ = rand.Read(body)
 	begun := time.Now()
 	err = together(len(senders), func(i int) error {
-		for range k.calls {
-			if err := senders[i].publish(fmt.Sprintf("to/%d", i%k.receivers), body); err != nil {
-				return err
-			}
-		}
-		return nil
+		return senders[i].publish(fmt.Sprintf("to/%d", i%k.receivers), body, k.calls, k.ahead)
 	})
 	if err != nil {
 		return r, err

@@ -18,7 +18,6 @@ import (
 type mqtt struct {
 	conn net.Conn
 	in   *bufio.Reader
-	id   uint16
 }
 
 // The packet types, in the high half of the first byte.
@@ -70,19 +69,21 @@ func (m *mqtt) read() (kind byte, body []byte, err error) {
 	return kind, body, err
 }
 
-// publish sends one message and waits for its acknowledgement.
-func (m *mqtt) publish(topic string, body []byte) error {
-	_ = m.conn.SetDeadline(time.Now().Add(patience))
-	m.id = max(1, m.id+1)
-	packet := binary.BigEndian.AppendUint16(mqttText(topic), m.id)
-	if err := m.write(mqttPublish, append(packet, body...)); err != nil {
-		return err
-	}
-	kind, answer, err := m.read()
-	if err != nil || kind != mqttAck || binary.BigEndian.Uint16(answer) != m.id {
-		return fmt.Errorf("MQTT publish: %w, packet %x", err, kind)
-	}
-	return nil
+// publish sends one message n times, as many at once as may be under way, and
+// waits for the acknowledgement of each.
+func (m *mqtt) publish(topic string, body []byte, n, ahead int) error {
+	head, answered := mqttText(topic), uint16(0)
+	return pipelined(m.conn, n, ahead, func(i int) []byte {
+		packet := append([]byte{mqttPublish}, binary.AppendUvarint(nil, uint64(len(head)+2+len(body)))...)
+		return append(binary.BigEndian.AppendUint16(append(packet, head...), uint16(i+1)), body...)
+	}, func() error {
+		answered++
+		kind, answer, err := m.read()
+		if err != nil || kind != mqttAck || binary.BigEndian.Uint16(answer) != answered {
+			return fmt.Errorf("MQTT publish: %w, packet %x", err, kind)
+		}
+		return nil
+	})
 }
 
 // subscribe asks for a topic at QoS 1.

@@ -20,12 +20,35 @@ import (
 type task struct {
 	connections int // senders
 	receivers   int
-	calls       int // messages of each sender, one after the other's answer
+	calls       int // messages of each sender
+	ahead       int // of them, how many are under way before the first is answered; 1: one after the other's answer
 	body        int // bytes
 	online      bool
 }
 
 func (k task) messages() int { return k.connections * k.calls }
+
+// pipelined writes n messages, with so many under way before the first of them is
+// answered, and as many in one write as may go at once.
+func pipelined(conn net.Conn, n, ahead int, message func(i int) []byte, answer func() error) error {
+	var out []byte
+	for sent, done := 0, 0; done < n; done++ {
+		for ; sent < min(n, done+ahead); sent++ {
+			out = append(out, message(sent)...)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if len(out) > 0 {
+			if _, err := conn.Write(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+		if err := answer(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // result is one server's round.
 type result struct {

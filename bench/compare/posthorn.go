@@ -14,6 +14,7 @@ import (
 type posthorn struct {
 	programs  string // the folder of posthornd and load
 	envelopes int    // in one request, to as many mailboxes
+	unary     bool   // each request is a call of its own, instead of one stream for all
 }
 
 // build makes both programs.
@@ -38,8 +39,12 @@ func (p posthorn) round(ctx context.Context, k task) (r result, err error) {
 	}
 	envelopes := max(1, p.envelopes)
 	err = withHost(ctx, p.programs, func(h *hosted) error {
-		report, err := h.load(ctx, "--scenario", scenario, "--connections", strconv.Itoa(k.connections), "--mailboxes", strconv.Itoa(k.receivers),
-			"--calls", strconv.Itoa(k.calls), "--size", strconv.Itoa(k.body), "--envelopes", strconv.Itoa(envelopes))
+		more := []string{"--ahead", strconv.Itoa(k.ahead)}
+		if p.unary {
+			more = []string{"--unary"}
+		}
+		report, err := h.load(ctx, append(more, "--scenario", scenario, "--connections", strconv.Itoa(k.connections), "--mailboxes", strconv.Itoa(k.receivers),
+			"--calls", strconv.Itoa(k.calls), "--size", strconv.Itoa(k.body), "--envelopes", strconv.Itoa(envelopes))...)
 		r = result{perSecond: report.PerSecond, arrived: (report.Accepted - report.Lost) / envelopes}
 		return err
 	})

@@ -89,22 +89,17 @@ func (x *xmpp) ask(until, say string) (string, error) {
 	return string(got), nil
 }
 
-// send delivers one message to the server and waits until the server says that
-// it has handled it (XEP-0198).
-func (x *xmpp) send(message []byte) error {
-	_ = x.conn.SetDeadline(time.Now().Add(patience))
-	if _, err := x.conn.Write(message); err != nil {
-		return err
-	}
-	for {
-		part, err := x.in.ReadSlice('>')
-		if err != nil {
-			return err
+// send delivers one message n times, as many at once as may be under way, and
+// waits until the server says that it has handled each (XEP-0198).
+func (x *xmpp) send(message []byte, n, ahead int) error {
+	return pipelined(x.conn, n, ahead, func(int) []byte { return message }, func() error {
+		for {
+			part, err := x.in.ReadSlice('>')
+			if err != nil || bytes.HasPrefix(bytes.TrimLeft(part, "\n "), []byte("<a ")) {
+				return err
+			}
 		}
-		if bytes.HasPrefix(bytes.TrimLeft(part, "\n "), []byte("<a ")) {
-			return nil
-		}
-	}
+	})
 }
 
 // message is a text with as many bytes as asked for.

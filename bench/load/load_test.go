@@ -55,7 +55,10 @@ func TestScenarios(t *testing.T) {
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			p, r := small(t, address), &report{Scenario: name}
-			p.office.unary = name == "mixed" // both ways are driven
+			p.office.unary = name == "mixed" // all ways are driven
+			if name == "online" {
+				p.ahead = 7
+			}
 			l, err := s.run(t.Context(), p, r)
 			if err != nil {
 				t.Fatal(err)

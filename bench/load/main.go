@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/bench/procfs"
 )
 
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&p.mailboxes, "mailboxes", 256, "`number` of receiving devices")
 	flags.IntVar(&p.envelopes, "envelopes", 1, "`number` of envelopes in one request, to as many mailboxes")
 	flags.IntVar(&p.calls, "calls", 64, "`number` of requests that each connection makes")
+	flags.IntVar(&p.ahead, "ahead", 1, "`number` of requests that a connection has under way, on its stream")
 	flags.Float64Var(&p.perSecond, "rate", 1000, "requests a second, where the scenario has a steady `rate`")
 	flags.IntVar(&p.windows, "windows", 5, "`number` of times that besieged changes between peace and attack")
 	flags.IntVar(&p.crowd, "crowd", 200, "`number` of attackers of each kind in besieged")
@@ -99,7 +101,9 @@ func (p *plan) check(flags *flag.FlagSet, known bool) (err error) {
 		return errors.New("no such scenario; --help lists them")
 	case flags != nil && flags.NArg() > 0:
 		return errors.New("there are no arguments, only options")
-	case p.connections < 1 || p.mailboxes < 1 || p.calls < 1 || p.envelopes < 1 || p.envelopes > 64 || p.perSecond <= 0:
+	case p.ahead > 1 && p.office.unary:
+		return errors.New("--ahead needs the stream; without it a connection has one request under way")
+	case p.connections < 1 || p.ahead < 0 || p.ahead > api.SendWindow || p.mailboxes < 1 || p.calls < 1 || p.envelopes < 1 || p.envelopes > 64 || p.perSecond <= 0:
 		return errors.New("numbers must be positive, and envelopes at most 64")
 	}
 	return nil

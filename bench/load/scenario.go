@@ -17,6 +17,7 @@ type plan struct {
 	mailboxes   int
 	envelopes   int
 	calls       int // each connection's
+	ahead       int // requests of a connection that are under way at a time
 	size        func() int
 	perSecond   float64
 	windows     int           // of each kind, where they take turns
@@ -100,7 +101,7 @@ func (p *plan) filled(ctx context.Context, r *report) (*ledger, []*mailbox, erro
 		return nil, nil, err
 	}
 	server, own := p.watch(), stopwatch(os.Getpid())
-	took, err := closedLoop(ctx, l, senders)
+	took, err := closedLoop(ctx, l, senders, p.ahead)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +123,7 @@ func stopwatch(pid int) (used func() time.Duration) {
 
 func online(ctx context.Context, p *plan, r *report) (*ledger, error) {
 	return p.live(ctx, r, false, func(l *ledger, senders []*sender) (time.Duration, error) {
-		return closedLoop(ctx, l, senders)
+		return closedLoop(ctx, l, senders, p.ahead)
 	})
 }
 

@@ -83,6 +83,52 @@ func (s *sender) make(ctx context.Context, l *ledger, p post, due time.Time) err
 	}
 }
 
+// flood sends all posts with so many under way before the first of them is
+// answered. When the stream breaks, what has no answer goes out again.
+func (s *sender) flood(ctx context.Context, l *ledger, ahead int) error {
+	w := s.device.wire
+	sent, done, lost := 0, 0, time.Time{}
+	due := make([]time.Time, len(s.posts))
+	for done < len(s.posts) {
+		if err := w.ready(ctx); err != nil {
+			return err
+		}
+		for ; sent < len(s.posts) && sent < done+ahead; sent++ {
+			if due[sent].IsZero() {
+				due[sent] = time.Now()
+			}
+			for _, e := range s.posts[sent].entries {
+				e.sent.CompareAndSwap(0, max(1, int64(due[sent].Sub(l.started))))
+			}
+			w.put(s.posts[sent].body)
+		}
+		answers, err := w.exchange()
+		if err != nil {
+			w.hangUp()
+			if lost.IsZero() {
+				lost = time.Now()
+			}
+			if ctx.Err() != nil || time.Since(lost) > patience {
+				return errors.Join(errors.New("send: given up"), err, ctx.Err())
+			}
+			sent = done
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		for lost = (time.Time{}); len(answers) > 0; answers = answers[1:] {
+			if answers[0].status != http.StatusOK {
+				return fmt.Errorf("send: status %d: %s", answers[0].status, answers[0].body)
+			}
+			s.took = append(s.took, time.Since(due[done]))
+			if err := l.accept(s.posts[done], answers[0].body); err != nil {
+				return err
+			}
+			done++
+		}
+	}
+	return nil
+}
+
 // accept reads the outcomes of a post into the ledger.
 func (l *ledger) accept(p post, body []byte) error {
 	var answer posthornv1.SendResponse
@@ -100,10 +146,13 @@ func (l *ledger) accept(p post, body []byte) error {
 	return nil
 }
 
-// closedLoop lets every sender post as fast as it gets answers, and returns the
-// time that all of it took.
-func closedLoop(ctx context.Context, l *ledger, senders []*sender) (time.Duration, error) {
+// closedLoop lets every sender post as fast as it gets answers, each with so
+// many posts under way, and returns the time that all of it took.
+func closedLoop(ctx context.Context, l *ledger, senders []*sender, ahead int) (time.Duration, error) {
 	return together(senders, func(s *sender) error {
+		if ahead > 1 {
+			return s.flood(ctx, l, ahead)
+		}
 		for _, p := range s.posts {
 			if err := s.make(ctx, l, p, time.Now()); err != nil {
 				return err

@@ -24,13 +24,20 @@ import (
 // and of Connect's framing as a load needs, with requests whose bytes were made
 // beforehand. It logs in as its stub does. It is for one goroutine.
 type wire struct {
-	stub   *stub
-	conn   net.Conn
-	in     *bufio.Reader
-	begun  bool // the head of the answer is through
-	out    []byte
-	number uint64 // of the last request
-	got    []byte // of the answers, not read yet
+	stub     *stub
+	conn     net.Conn
+	in       *bufio.Reader
+	begun    bool // the head of the answer is through
+	out      []byte
+	number   uint64 // of the last request
+	answered uint64 // the last number that was answered
+	got      []byte // of the answers, not read yet
+}
+
+// outcome is what became of one request: what HTTP would have said of a call.
+type outcome struct {
+	status int
+	body   []byte
 }
 
 // call sends one request on the stream and returns what Send would have
@@ -39,14 +46,30 @@ func (w *wire) call(ctx context.Context, r request) (status int, body []byte, er
 	if err := w.ready(ctx); err != nil {
 		return 0, nil, err
 	}
-	_ = w.conn.SetDeadline(time.Now().Add(answerTime))
-	if err = w.send(r.body); err == nil {
-		status, body, err = w.answer()
-	}
-	if err != nil {
+	w.put(r.body)
+	answers, err := w.exchange()
+	if err != nil || len(answers) != 1 {
 		w.hangUp()
+		return 0, nil, errors.Join(err, errAnswer)
 	}
-	return status, body, err
+	return answers[0].status, answers[0].body, nil
+}
+
+// exchange sends what was put and waits for the next answers, in the order of
+// the requests.
+func (w *wire) exchange() ([]outcome, error) {
+	_ = w.conn.SetDeadline(time.Now().Add(answerTime))
+	if len(w.out) > 0 {
+		if _, err := w.conn.Write(w.out); err != nil {
+			return nil, err
+		}
+		w.out = w.out[:0]
+	}
+	for {
+		if answers, err := w.answers(); err != nil || len(answers) > 0 {
+			return answers, err
+		}
+	}
 }
 
 // ready opens the stream where that is not done yet, with a token that is good.
@@ -72,47 +95,48 @@ func (w *wire) hangUp() {
 	}
 }
 
-// send writes one request: a chunk with the envelope of Connect around the
-// number and the Send call.
-func (w *wire) send(body []byte) error {
+// put makes one request ready to go: a chunk with the envelope of Connect around
+// the number and the Send call.
+func (w *wire) put(body []byte) {
 	w.number++
 	head := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), w.number)
 	head = protowire.AppendVarint(protowire.AppendTag(head, 2, protowire.BytesType), uint64(len(body)))
 	length := len(head) + len(body)
-	w.out = strconv.AppendInt(w.out[:0], int64(5+length), 16)
+	w.out = strconv.AppendInt(w.out, int64(5+length), 16)
 	w.out = append(w.out, '\r', '\n', 0)
 	w.out = append(binary.BigEndian.AppendUint32(w.out, uint32(length)), head...)
 	w.out = append(append(w.out, body...), '\r', '\n')
-	_, err := w.conn.Write(w.out)
-	return err
 }
 
-// answer waits for the answer to the last request.
-func (w *wire) answer() (status int, body []byte, err error) {
-	for {
-		flags, message, err := w.message()
-		if err != nil {
-			return 0, nil, err
-		}
-		if flags != 0 {
-			w.stub.renewAt = time.Time{} // the token may be why
-			return 0, nil, fmt.Errorf("%w: %s", errStream, message)
-		}
-		var response posthornv1.SendStreamResponse
-		if err := proto.Unmarshal(message, &response); err != nil {
-			return 0, nil, err
-		}
-		for _, a := range response.GetAnswers() {
-			if a.GetNumber() != w.number {
-				return 0, nil, errAnswer
-			}
-			if refused := a.GetRefused(); refused != nil {
-				return statusOf(refused.GetCode()), []byte(refused.GetText()), nil
-			}
-			body, err := proto.Marshal(a.GetSent())
-			return http.StatusOK, body, err
-		}
+// answers reads the next response, which may have none.
+func (w *wire) answers() (all []outcome, err error) {
+	flags, message, err := w.message()
+	if err != nil {
+		return nil, err
 	}
+	if flags != 0 {
+		w.stub.renewAt = time.Time{} // the token may be why
+		return nil, fmt.Errorf("%w: %s", errStream, message)
+	}
+	var response posthornv1.SendStreamResponse
+	if err := proto.Unmarshal(message, &response); err != nil {
+		return nil, err
+	}
+	for _, a := range response.GetAnswers() {
+		if w.answered++; a.GetNumber() != w.answered || w.answered > w.number {
+			return nil, errAnswer
+		}
+		if refused := a.GetRefused(); refused != nil {
+			all = append(all, outcome{statusOf(refused.GetCode()), []byte(refused.GetText())})
+			continue
+		}
+		body, err := proto.Marshal(a.GetSent())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, outcome{http.StatusOK, body})
+	}
+	return all, nil
 }
 
 // statusOf is what HTTP would have said.
