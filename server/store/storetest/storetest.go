@@ -30,6 +30,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Opener) {
 		"directory":  directoryCases,
 		"overview":   overviewCases,
 		"concurrent": concurrentCases,
+		"submit":     submitCases,
 		"random":     {"same answers as the model": againstModel},
 	}
 	for group, cases := range groups {
