@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os/exec"
@@ -69,23 +70,30 @@ func startLink(cmd *exec.Cmd) (code string, rest io.Reader, err error) {
 
 // TestLinkKilledAtRandomPoints: either program dies somewhere while a device is
 // linked. The device is on the account and works, or it is not, and the same two
-// commands finish it.
+// commands finish it. Five devices come to each account.
 func TestLinkKilledAtRandomPoints(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
 	server := startDaemon(t)
-	alice, bob := register(t, "alice", server.url()), register(t, "bob", server.url())
+	for n := range machine.Count(1, 2, 5) {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			linksKilled(t, server, n, rand.New(rand.NewPCG(seed, uint64(n))))
+		})
+	}
+}
+
+func linksKilled(t *testing.T, server *daemon, n int, random *rand.Rand) {
+	alice, bob := register(t, fmt.Sprint("alice", n), server.url()), register(t, fmt.Sprint("bob", n), server.url())
 	for _, text := range []string{"one", "two", "three"} {
-		bob.must("send", "@alice", text)
+		bob.must("send", "@"+alice.name, text)
 	}
 	alice.must("read")
-	points := machine.Count(5, 8, 25)
-	for i := range points {
+	for i := range 5 {
 		laptop := newPerson(t, "laptop")
 		limit := time.Duration(random.Int64N(int64(1500 * time.Millisecond)))
-		linkOnce(t, server, laptop, alice, &limit, i%2 == 0)
+		linkOnce(t, server, laptop, alice, &limit, (i+n)%2 == 0)
 		for try := 0; !opens(laptop); try++ {
 			if try == 5 {
 				t.Fatalf("point %d (%v): not linked after %d tries", i, limit, try)
