@@ -54,28 +54,30 @@ func TestRemovedDeviceIsNotWaitedFor(t *testing.T) {
 // The server may be the first to say that a device is gone. Then a text that
 // another device has confirmed has not failed, and one that nobody has has.
 func TestTextForADeviceThatIsGone(t *testing.T) {
-	for _, confirmed := range []bool{true, false} {
-		w := newWorld(t)
-		alice, bob := w.befriended()
-		phone := w.sibling(bob)
-		w.settleAll(alice, bob, phone)
-		w.look(alice, bob)
-		id := w.say(alice, bob, "one of you will have this")
-		if confirmed {
-			w.settleAll(bob, alice)
-		}
-		w.write(alice, func(tx *localdb.Tx) error {
-			left, err := tx.OutgoingOf(id)
-			for _, row := range left {
-				err = errors.Join(err, alice.undeliverable(tx, row))
+	for name, confirmed := range map[string]bool{"another has it": true, "nobody has it": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice, bob := w.befriended()
+			phone := w.sibling(bob)
+			w.settleAll(alice, bob, phone)
+			w.look(alice, bob)
+			id := w.say(alice, bob, "one of you will have this")
+			if confirmed {
+				w.settleAll(bob, alice)
 			}
-			return err
+			w.write(alice, func(tx *localdb.Tx) error {
+				left, err := tx.OutgoingOf(id)
+				for _, row := range left {
+					err = errors.Join(err, alice.undeliverable(tx, row))
+				}
+				return err
+			})
+			want := localdb.Failed
+			if confirmed {
+				want = localdb.Delivered
+			}
+			w.wantState(alice, id, want)
 		})
-		want := localdb.Failed
-		if confirmed {
-			want = localdb.Delivered
-		}
-		w.wantState(alice, id, want)
 	}
 }
 
@@ -96,15 +98,15 @@ func TestNewsOnALostSessionGoOutAgain(t *testing.T) {
 	w.settleAll(alice, laptop)
 	w.say(alice, bob, "before") // and the own devices have a session
 	w.settleAll(alice, laptop, bob)
-	w.wantSaid(laptop, "bob", ">before")
+	w.wantSaid(laptop, "bob", ">hello", ">before")
 	w.say(alice, bob, "lost on the way to the laptop")
 	w.renamed(alice, alice.profile.Device, "the old one")
 	w.forgetSessions(laptop)
 	laptop = w.restart(laptop)
 	w.sync(laptop)
-	w.wantSaid(laptop, "bob", ">before") // what came cannot be read
+	w.wantSaid(laptop, "bob", ">hello", ">before") // what came cannot be read
 	w.settleAll(alice, laptop)
-	w.wantSaid(laptop, "bob", ">before", ">lost on the way to the laptop")
+	w.wantSaid(laptop, "bob", ">hello", ">before", ">lost on the way to the laptop")
 	devices, err := laptop.Devices(w.ctx)
 	if err != nil || !slices.ContainsFunc(devices, func(d Device) bool { return d.Name == "the old one" }) {
 		t.Errorf("devices %+v, %v", devices, err)
