@@ -189,12 +189,15 @@ func first(ctx context.Context, c *pgconn.PgConn, sql string) ([]string, error) 
 }
 
 // set fixes the settings of a connection that the promises hang on, so that a
-// change in the configuration of the database does not reach it.
+// change in the configuration of the database does not reach it. A node that the
+// network has cut off in the middle of a transaction keeps the rows that it
+// touched from all others until the database gives it up, so that comes soon: no
+// transaction here waits for anything but the database.
 func (v *server) set(ctx context.Context, c *pgconn.PgConn) error {
 	sql := `SET synchronous_commit TO ` + v.commit
 	if v.postgres {
 		sql += `; SET default_transaction_isolation TO 'read committed'; SET default_transaction_read_only TO off;
-			SET idle_in_transaction_session_timeout TO '60s'; SET statement_timeout TO 0; SET jit TO off;
+			SET idle_in_transaction_session_timeout TO '5s'; SET statement_timeout TO 0; SET jit TO off;
 			SET enable_seqscan TO off` // small tables too are gone through in the order of their keys, see plainAppend
 	}
 	_, err := c.Exec(ctx, sql).ReadAll()

@@ -23,6 +23,9 @@ func (s *Store) Walk(ctx context.Context, v store.Visitor) error {
 	}
 	defer c.Release()
 	return s.judge(pgx.BeginTxFunc(ctx, c, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, unhurried); err != nil {
+			return err
+		}
 		for _, part := range []func(context.Context, pgx.Tx, store.Visitor) error{walkMailboxes, walkValues, walkPools} {
 			if err := part(ctx, tx, v); err != nil {
 				return err
@@ -31,6 +34,9 @@ func (s *Store) Walk(ctx context.Context, v store.Visitor) error {
 		return nil
 	}))
 }
+
+// unhurried lets a transaction wait for its visitor. It keeps no row from others.
+const unhurried = `SELECT set_config('idle_in_transaction_session_timeout', '0', true)`
 
 // walkStep is how many mailboxes are read before their envelopes.
 const walkStep = 500
