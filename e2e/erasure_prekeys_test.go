@@ -55,6 +55,7 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 
 	// Eight days on, both have rotated, and the first prekeys wait for stragglers.
 	move(8 * aDay)
+	d.signsAnew()
 	second := []generation{alice.newestPrekey(1, &first[0]), bob.newestPrekey(1, &first[1])}
 	alice.say("bob 2") // a week without a rekey is over: a start under Bob's second prekey
 	alice.holds(first[0], second[0])
@@ -68,6 +69,7 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 
 	// 30 days of validity and 30 days and 10 minutes of retention after the first.
 	move(61 * aDay)
+	d.signsAnew()
 	alice.lets(first[0])
 	bob.lets(first[1])
 	alice.holds(second[0])
