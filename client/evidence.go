@@ -108,7 +108,7 @@ func (q *inquirer) keepEvidence(e *kt.Evidence, failed *LogError) (fresh bool, e
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return false, err
 	}
-	about := sha256.Sum256(slices.Concat([]byte(e.Kind+e.Check+string(e.Name)+"\n"), e.Notes[0], e.Notes[1], bytes.Join(e.Chains[0], nil), bytes.Join(e.Chains[1], nil)))
+	about := sha256.Sum256(subject(e))
 	name := fmt.Sprintf("%s-%s-%x.txt", e.Kind, e.Check, about[:8])
 	failed.Evidence = filepath.Join(folder, name)
 	root, err := os.OpenRoot(folder)
@@ -128,4 +128,13 @@ func (q *inquirer) keepEvidence(e *kt.Evidence, failed *LogError) (fresh bool, e
 		return false, errors.Join(err, root.Remove(name))
 	}
 	return true, syncFolder(root)
+}
+
+// subject is what evidence is about, without what the next try would have anew.
+func subject(e *kt.Evidence) []byte {
+	about := []byte(e.Kind + e.Check + string(e.Name) + "\n")
+	if e.Kind == kt.KindAudit {
+		return append(about, e.Step.Marshal()...)
+	}
+	return slices.Concat(about, e.Notes[0], e.Notes[1], bytes.Join(e.Chains[0], nil), bytes.Join(e.Chains[1], nil))
 }

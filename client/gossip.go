@@ -246,6 +246,11 @@ func (c *Client) forked(ctx context.Context, l *ledger, head kt.Head, steps [][3
 	})
 }
 
+// rolledBack keeps the two checkpoints that show a log which was put back.
+func (c *Client) rolledBack(ctx context.Context, l *ledger, refused error, shown []byte) error {
+	return c.lied(ctx, l, refused, &kt.Evidence{Kind: kt.KindRollback, Notes: [2][]byte{l.Note, shown}})
+}
+
 // catchUp fetches and verifies the newest checkpoint, and stores it. The caller
 // has the turn.
 func (c *Client) catchUp(ctx context.Context, l *ledger) error {
@@ -264,6 +269,9 @@ func (c *Client) catchUp(ctx context.Context, l *ledger) error {
 			return c.lied(ctx, l, err, &kt.Evidence{
 				Kind: kt.KindFork, Notes: [2][]byte{l.Note, served.Checkpoint}, Proof: served.Consistency,
 			})
+		}
+		if errors.Is(err, kt.ErrRollback) {
+			return c.rolledBack(ctx, l, err, served.Checkpoint)
 		}
 	}
 	if err != nil {

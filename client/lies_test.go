@@ -262,7 +262,7 @@ func TestAuditOfARealLog(t *testing.T) {
 	tn := newTown(t)
 	alice := tn.person("alice")
 	tn.person("bob")
-	done, err := alice.AuditLog(tn.ctx)
+	done, err := alice.AuditLog(tn.ctx, "")
 	if err != nil || done.Updates != 2 || done.Names != 2 || done.Epochs != done.View.Size {
 		t.Fatalf("%+v, %v", done, err)
 	}

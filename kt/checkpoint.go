@@ -117,6 +117,20 @@ func (p *Policy) reached(text string, signed []dated) time.Time {
 	return oldest
 }
 
+// signedAt is when the log signed a note, by its own word: the time in its
+// signature with ML-DSA-44. V-192 if there is none.
+func (p *Policy) signedAt(signed []byte) (time.Time, error) {
+	n, err := note.Open(signed, note.VerifierList(p.log[1]))
+	if err != nil {
+		return time.Time{}, reject.New("V-192", ErrEvidence, "a note without the log's signature with ML-DSA-44")
+	}
+	at, err := cosign.CoSigV1Timestamp(n.Sigs[0])
+	if err != nil {
+		return time.Time{}, reject.New("V-192", ErrEvidence, "a signature with ML-DSA-44 without a time")
+	}
+	return at, nil
+}
+
 // Fresh refuses a checkpoint whose newest signature is more than MaxAge from
 // now, in either direction: one from the future would be fresh for ever.
 func (c *Checkpoint) Fresh(now time.Time) error {

@@ -23,6 +23,11 @@ const (
 	// KindRoster is two statements of an account with one number, of which the log
 	// holds the second.
 	KindRoster = "roster"
+	// KindRollback is two checkpoints of the log, and the smaller was shown last.
+	KindRollback = "rollback"
+	// KindAudit is a checkpoint, and an epoch under it that does not follow from
+	// those before.
+	KindAudit = "audit"
 )
 
 // Evidence is what remains of a lie: enough for anybody to see it again, with
@@ -34,8 +39,9 @@ type Evidence struct {
 	Check  string // the rule that refused, such as "V-186"
 	Policy *Policy
 
-	Notes [2][]byte  // KindFork: as signed, or the heads that devices passed on
-	Proof [][32]byte // KindFork: the consistency proof that failed, if the sizes differ
+	Notes [2][]byte  // KindFork: as signed, or the heads that devices passed on. KindRollback: known, shown. KindAudit: the first alone
+	Proof [][32]byte // KindFork: the consistency proof that failed, if the sizes differ. KindAudit: from the epoch to the checkpoint
+	Step  *Step      // KindAudit
 
 	Name   account.Name // the others
 	Record *Record      // that was served; nil: nobody has the name
@@ -68,18 +74,18 @@ func (e *Evidence) Verify() (Finding, error) {
 		return e.verifyRecord()
 	case KindRoster:
 		return e.verifyRoster()
+	case KindRollback:
+		return e.verifyRollback()
+	case KindAudit:
+		return e.verifyAudit()
 	}
 	return Finding{}, reject.New("V-192", ErrEvidence, "an unknown kind of evidence")
 }
 
 func (e *Evidence) verifyFork() (Finding, error) {
-	var side [2]*Checkpoint
-	for i, signed := range e.Notes {
-		cp, _, _, err := tlog.ParseCheckpoint(signed, e.Policy.origin, e.Policy.log[0])
-		if err != nil || len(cp.Hash) != 32 {
-			return Finding{}, reject.New("V-192", ErrEvidence, "the log did not sign both notes")
-		}
-		side[i] = &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash)}
+	side, err := e.bothNotes()
+	if err != nil {
+		return Finding{}, err
 	}
 	if side[0].Size > side[1].Size {
 		side[0], side[1] = side[1], side[0]
@@ -91,6 +97,99 @@ func (e *Evidence) verifyFork() (Finding, error) {
 		return Finding{true, "The log signed two different lists of one size."}, nil
 	}
 	return Finding{false, "The server gave a proof that does not connect the two notes which the log signed. The log refutes this only with a proof that does."}, nil
+}
+
+func (e *Evidence) bothNotes() (side [2]*Checkpoint, err error) {
+	for i := range e.Notes {
+		if side[i], err = e.noteOf(i); err != nil {
+			return side, err
+		}
+	}
+	return side, nil
+}
+
+// noteOf opens a note by the log's Ed25519 signature, which is all that every
+// sort of evidence has.
+func (e *Evidence) noteOf(i int) (*Checkpoint, error) {
+	cp, _, _, err := tlog.ParseCheckpoint(e.Notes[i], e.Policy.origin, e.Policy.log[0])
+	if err != nil || len(cp.Hash) != 32 {
+		return nil, reject.New("V-192", ErrEvidence, "the log did not sign the notes")
+	}
+	return &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash)}, nil
+}
+
+func (e *Evidence) verifyRollback() (Finding, error) {
+	side, err := e.bothNotes()
+	if err != nil {
+		return Finding{}, err
+	}
+	if e.Check != "V-185" || side[1].Size >= side[0].Size {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the log that was shown last is not the shorter one")
+	}
+	before, err := e.Policy.signedAt(e.Notes[0])
+	if err != nil {
+		return Finding{}, err
+	}
+	after, err := e.Policy.signedAt(e.Notes[1])
+	if err != nil {
+		return Finding{}, err
+	}
+	if after.After(before) {
+		return Finding{true, "The log signed a shorter list after a longer one: it was put back."}, nil
+	}
+	return Finding{false, "The server showed a list that is shorter than one which the log had signed by then."}, nil
+}
+
+// verifyAudit works the epoch out anew. What the log signed decides: its entries
+// stand under the checkpoint, and the updates under its own root.
+func (e *Evidence) verifyAudit() (Finding, error) {
+	signed, refused, err := e.audited()
+	if err != nil {
+		return Finding{}, err
+	}
+	if refused == nil || refused.Check != e.Check {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the epoch is not refused by the rule that the file names")
+	}
+	if signed {
+		return Finding{true, fmt.Sprintf("Entry %d of the log, which the log signed, does not follow from those before it: %s", e.Step.Number(), refused)}, nil
+	}
+	return Finding{false, "The server gave this as part of the log, and it is refused: " + refused.Error()}, nil
+}
+
+// audited is what is wrong with an epoch.
+func (e *Evidence) audited() (signed bool, refused *reject.Error, err error) {
+	note, err := e.noteOf(0)
+	if err != nil {
+		return false, nil, err
+	}
+	root, err := e.Step.root()
+	if err != nil {
+		return false, nil, err
+	}
+	if note.Follows(e.Step.Number()+1, root, e.Proof) != nil {
+		return false, reject.New("V-196", ErrAudit, "the roots that were given are not those of the checkpoint"), nil
+	}
+	signed, err = e.Step.judge(e.Policy.config)
+	if err == nil {
+		return signed, nil, nil
+	}
+	if !errors.As(err, &refused) || refused.Check == "V-275" {
+		return signed, nil, err
+	}
+	return signed, refused, nil
+}
+
+// AuditEvidence shows an epoch that an audit refused, under a checkpoint and with
+// the proof that leads to it. It gives the refusal as everybody finds it: if the
+// epoch is not part of the log that was signed, that. Nil: there is nothing to show.
+func AuditEvidence(p *Policy, s *Step, checkpoint []byte, steps [][32]byte) (*Evidence, error) {
+	e := &Evidence{Kind: KindAudit, Policy: p, Step: s, Notes: [2][]byte{checkpoint}, Proof: steps}
+	_, refused, err := e.audited()
+	if err != nil || refused == nil {
+		return nil, err
+	}
+	e.Check = refused.Check
+	return e, refused
 }
 
 func (e *Evidence) verifyAnswer() (Finding, error) {

@@ -186,6 +186,8 @@ func FuzzParseEvidence(f *testing.F) {
 	decodertest.Seed(f, "longer", longerFork().Marshal())
 	decodertest.Seed(f, "record", denied(KindRecord, record("alice", 2)).Marshal())
 	decodertest.Seed(f, "roster", parted().Marshal())
+	decodertest.Seed(f, "audit", swapped(f).Marshal())
+	decodertest.Seed(f, "rollback", rolledBack(60).Marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if e, ok := decodertest.Canonical(t, raw, ParseEvidence, (*Evidence).Marshal); ok {
 			_, _ = e.Verify()

@@ -17,7 +17,7 @@ const (
 	evidenceHeader = "posthorn.evidence/1"
 
 	// MaxEvidence is the length of the longest file of evidence, in bytes.
-	MaxEvidence = 2 << 20
+	MaxEvidence = 8 << 20
 )
 
 // Marshal gives the text of the evidence: lines of a key and a value, then the
@@ -25,9 +25,13 @@ const (
 func (e *Evidence) Marshal() []byte {
 	b := &bytes.Buffer{}
 	fmt.Fprintf(b, "%s\nkind: %s\nat: %d\ncheck: %s\npolicy: %s\n", evidenceHeader, e.Kind, e.At, e.Check, base64Of(e.Policy.Marshal()))
-	if e.Kind == KindFork {
+	if e.byNotes() {
 		for _, h := range e.Proof {
 			fmt.Fprintf(b, "proof: %s\n", base64Of(h[:]))
+		}
+		if e.Kind == KindAudit {
+			fmt.Fprintf(b, "epoch: %s\n--- note 1\n%s--- end\n", base64Of(e.Step.Marshal()), e.Notes[0])
+			return b.Bytes()
 		}
 		fmt.Fprintf(b, "--- note 1\n%s--- note 2\n%s--- end\n", e.Notes[0], e.Notes[1])
 		return b.Bytes()
@@ -83,13 +87,22 @@ func (e *Evidence) read(text string) bool {
 			return false
 		}
 	}
-	if e.Kind != KindFork {
+	if !e.byNotes() {
 		return e.Policy != nil && e.Answer != nil && (e.Kind == KindAnswer || e.Kind == KindRecord || e.Kind == KindRoster)
 	}
-	one, two, found := strings.Cut(strings.TrimPrefix(rest, "note 1\n"), "--- note 2\n")
-	two, _, ended := strings.Cut(two, "--- end\n")
-	e.Notes = [2][]byte{[]byte(one), []byte(two)}
+	rest, _, ended := strings.Cut(strings.TrimPrefix(rest, "note 1\n"), "--- end\n")
+	one, two, found := strings.Cut(rest, "--- note 2\n")
+	e.Notes = [2][]byte{[]byte(one)}
+	if e.Kind == KindAudit {
+		return e.Policy != nil && ended && !found && e.Step != nil
+	}
+	e.Notes[1] = []byte(two)
 	return e.Policy != nil && found && ended
+}
+
+// byNotes reports whether it is signed notes that this evidence shows.
+func (e *Evidence) byNotes() bool {
+	return e.Kind == KindFork || e.Kind == KindRollback || e.Kind == KindAudit
 }
 
 func (e *Evidence) field(key, value string) (ok bool) {
@@ -123,6 +136,8 @@ func (e *Evidence) binary(key string, raw []byte) (err error) {
 		var r Record
 		r, err = ParseRecord(raw)
 		e.Record = &r
+	case key == "epoch":
+		e.Step, err = ParseStep(raw)
 	case key == "answer":
 		e.Answer, err = ParseAnswer(raw)
 	case key == "proof" && len(raw) == 32 && len(e.Proof) < maxHashes:

@@ -13,7 +13,7 @@ import (
 // Replay makes the map from the entries of U, as the server and every auditor
 // do. It is for one goroutine; the maps it gives are for all.
 type Replay struct {
-	labels map[Index]Label
+	labels map[Index]Tail
 	dirty  map[Index]bool // set in labels and not yet in tree
 	tree   *Map
 	log    *compact.Range
@@ -21,21 +21,49 @@ type Replay struct {
 
 // NewReplay starts before the first entry.
 func NewReplay() *Replay {
-	factory := &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-	return &Replay{map[Index]Label{}, map[Index]bool{}, &Map{}, factory.NewEmptyRange(0)}
+	return &Replay{map[Index]Tail{}, map[Index]bool{}, &Map{}, ranges().NewEmptyRange(0)}
+}
+
+// ranges make the edges of trees as RFC 6962 has them.
+func ranges() *compact.RangeFactory {
+	return &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+}
+
+// Tail is the last version of a name, and what its value is made of.
+type Tail struct {
+	Version    uint32
+	Before     Value // the chain's value before this version
+	Commitment Commitment
+}
+
+// Value is the end of the chain.
+func (t Tail) Value() Value { return Chain(t.Version, t.Before, t.Commitment) }
+
+// next is the tail after an update, which must be of the version that follows.
+// Nil stands for a name without versions.
+func (t *Tail) next(u Update) (Tail, error) {
+	after := Tail{Version: u.Version, Commitment: u.Commitment}
+	first := t == nil && u.Version == 0
+	if !first && (t == nil || u.Version != t.Version+1 || u.Version == 0) || u.Version == 1<<32-1 {
+		return Tail{}, reject.New("V-196", ErrAudit, "the versions of a name do not rise one by one")
+	}
+	if t != nil {
+		after.Before = t.Value()
+	}
+	return after, nil
 }
 
 // Add takes the next entry of U. It refuses a version that is not the next of
 // its index, and then changes nothing.
 func (r *Replay) Add(u Update) error {
-	last, known := r.labels[u.Index]
-	if known && u.Version != last.Version+1 || !known && u.Version != 0 || u.Version == 1<<32-1 {
-		return reject.New("V-196", ErrAudit, "the versions of a name do not rise one by one")
+	after, err := r.tail(u.Index).next(u)
+	if err != nil {
+		return err
 	}
 	if err := r.log.Append(rfc6962.DefaultHasher.HashLeaf(u.Marshal()), nil); err != nil {
 		return err
 	}
-	r.labels[u.Index] = Label{u.Version, Chain(u.Version, last.Value, u.Commitment)}
+	r.labels[u.Index] = after
 	r.dirty[u.Index] = true
 	return nil
 }
@@ -45,8 +73,16 @@ func (r *Replay) Size() uint64 { return r.log.End() }
 
 // Label gives the newest version at an index and the end of its chain.
 func (r *Replay) Label(at Index) (Label, bool) {
-	l, ok := r.labels[at]
-	return l, ok
+	t, ok := r.labels[at]
+	return Label{t.Version, t.Value()}, ok
+}
+
+func (r *Replay) tail(at Index) *Tail {
+	t, ok := r.labels[at]
+	if !ok {
+		return nil
+	}
+	return &t
 }
 
 // Map is the map after all entries so far.
@@ -55,7 +91,7 @@ func (r *Replay) Map() *Map {
 		r.tree = r.rebuilt()
 	} else {
 		for at := range r.dirty {
-			r.tree = r.tree.Set(at, r.labels[at].Value)
+			r.tree = r.tree.Set(at, r.labels[at].Value())
 		}
 	}
 	clear(r.dirty)
@@ -65,7 +101,7 @@ func (r *Replay) Map() *Map {
 func (r *Replay) rebuilt() *Map {
 	entries := make([]Entry, 0, len(r.labels))
 	for at, l := range r.labels {
-		entries = append(entries, Entry{at, l.Value})
+		entries = append(entries, Entry{at, l.Value()})
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return bytes.Compare(a.Index[:], b.Index[:]) })
 	return &Map{build(0, entries), len(entries)}
@@ -73,16 +109,20 @@ func (r *Replay) rebuilt() *Map {
 
 // Root is the entry of R for what was taken so far, at a time in Unix ms.
 func (r *Replay) Root(at uint64) (Root, error) {
-	root := Root{Updates: r.Size(), MapRoot: r.Map().Root(), At: at}
-	sum := rfc6962.DefaultHasher.EmptyRoot()
-	if r.Size() > 0 {
-		var err error
-		if sum, err = r.log.GetRootHash(nil); err != nil {
-			return Root{}, err
-		}
+	sum, err := edgeRoot(r.log)
+	return Root{Updates: r.Size(), UpdatesRoot: sum, MapRoot: r.Map().Root(), At: at}, err
+}
+
+// edgeRoot is the root of a tree with this edge.
+func edgeRoot(r *compact.Range) ([32]byte, error) {
+	if r.End() == 0 {
+		return [32]byte(rfc6962.DefaultHasher.EmptyRoot()), nil
 	}
-	root.UpdatesRoot = [32]byte(sum)
-	return root, nil
+	sum, err := r.GetRootHash(nil)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return [32]byte(sum), nil
 }
 
 // Check compares what was taken so far with an entry of R.

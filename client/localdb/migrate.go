@@ -21,6 +21,7 @@ var migrations = []func(*Tx) error{
 	(*Tx).addGivenUp,
 	(*Tx).addReceipts,
 	(*Tx).addPlaces,
+	(*Tx).addAudit,
 }
 
 // schemaVersion is what this program writes.

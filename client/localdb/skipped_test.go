@@ -39,7 +39,7 @@ func TestVersion1KeepsItsSkippedKeys(t *testing.T) {
 	update(t, db, func(tx *Tx) error {
 		stored := errors.Join(tx.PutSession(full), tx.PutSession(empty))
 		toVersion1 := tx.run("DROP TABLE renewals; DROP TABLE imports; DROP TABLE exports; DROP TABLE verifications; ALTER TABLE contacts DROP COLUMN verified; ALTER TABLE contacts DROP COLUMN changed; ALTER TABLE contacts DROP COLUMN stood; ALTER TABLE messages DROP COLUMN confirmed;" +
-			" DROP TABLE owed; DROP TABLE arrived; DROP TABLE device_names; DROP TABLE kt_log; DROP TABLE kt_names; DROP TABLE kt_places; DROP TABLE kt_told; DROP TABLE kt_heard; DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
+			" DROP TABLE owed; DROP TABLE arrived; DROP TABLE device_names; DROP TABLE kt_log; DROP TABLE kt_names; DROP TABLE kt_places; DROP TABLE kt_told; DROP TABLE kt_heard; DROP TABLE kt_audit; DROP TABLE files; DROP TABLE uploads; DROP TRIGGER skipped_go; DROP TABLE skipped;" +
 			" ALTER TABLE prekeys DROP COLUMN erase; ALTER TABLE sessions ADD COLUMN skipped BLOB NOT NULL DEFAULT x''; PRAGMA user_version = 1")
 		return errors.Join(stored, toVersion1,
 			putOldSkipped(tx, full, keys), putOldSkipped(tx, empty, nil))

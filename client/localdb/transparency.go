@@ -177,7 +177,35 @@ func (tx *Tx) DropHeard(from account.ID) error {
 	return err
 }
 
+const schemaAudit = `
+CREATE TABLE kt_audit (id INTEGER PRIMARY KEY CHECK (id = 1), state BLOB NOT NULL, at INTEGER NOT NULL);
+`
+
+// addAudit is the step that adds the last audit of the log.
+func (tx *Tx) addAudit() error { return tx.run(schemaAudit) }
+
+// Audit is the last audit of the log that found nothing. A database holds at most
+// one.
+type Audit struct {
+	State []byte // kt.Audit, to go on from there: about 100 bytes for each name
+	At    uint64 // ms
+}
+
+// PutAudit stores a in the place of an earlier one.
+func (tx *Tx) PutAudit(a Audit) error {
+	_, err := tx.exec("INSERT OR REPLACE INTO kt_audit VALUES (1, ?, ?)", blob(a.State), a.At)
+	return err
+}
+
+// Audit returns the last audit, or ErrNotFound.
+func (tx *Tx) Audit() (Audit, error) {
+	return one(tx.row("SELECT state, at FROM kt_audit"), func(row scanner) (a Audit, err error) {
+		err = row.Scan(&a.State, &a.At)
+		return a, err
+	})
+}
+
 // ForgetLog removes all that is known of the log.
 func (tx *Tx) ForgetLog() error {
-	return tx.run("DELETE FROM kt_log; DELETE FROM kt_names; DELETE FROM kt_places; DELETE FROM kt_told; DELETE FROM kt_heard")
+	return tx.run("DELETE FROM kt_log; DELETE FROM kt_names; DELETE FROM kt_places; DELETE FROM kt_told; DELETE FROM kt_heard; DELETE FROM kt_audit")
 }

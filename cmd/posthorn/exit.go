@@ -16,6 +16,7 @@ import (
 	"github.com/posthorn/posthorn/internal/visible"
 	"github.com/posthorn/posthorn/invite"
 	"github.com/posthorn/posthorn/kt"
+	"github.com/posthorn/posthorn/kt/witness"
 	"github.com/posthorn/posthorn/pairing"
 	"github.com/posthorn/posthorn/recovery"
 	"github.com/posthorn/posthorn/verification"
@@ -50,6 +51,9 @@ var verdicts = []verdict{
 	{content.ErrText, exitUsage, "the text is empty or not valid UTF-8, nothing was sent", "give the text as one argument or on standard input"},
 	{transport.ErrAddress, exitUsage, "the server's address cannot be used, no account was made", "write it as https://HOST, or http://127.0.0.1:PORT for a server on this machine"},
 
+	{witness.ErrState, exitUser, "the keys of --cosign cannot be used, nothing was signed", "make new ones with 'posthorn transparency keys FILE'"},
+	{witness.ErrInUse, exitUser, "another program uses the keys of --cosign, nothing was signed", "end the other one first"},
+	{witness.ErrRefused, exitTrust, "the log does not continue the one that these keys signed last, nothing was signed", "keep the file of keys and the folder \"evidence\", and ask the server's operator on another channel"},
 	{content.ErrFiles, exitUsage, "the files cannot be sent like this, nothing was sent", "a message takes 16 files with names of at most 255 bytes"},
 	{client.ErrNotAFile, exitUser, "", "name a file; pack a folder first"},
 	{client.ErrTooLarge, exitUser, "", "split the file; the server's operator sets the limit"},

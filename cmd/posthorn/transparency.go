@@ -30,7 +30,7 @@ with exit code 4, and leaves a file in the folder "evidence" of the profile.`,
 		RunE: runGroup,
 	}
 	cmd.AddCommand(newTransparencyStatus(a), newTransparencyCheck(a), newTransparencyExport(a),
-		newTransparencyAudit(a), newTransparencyVerify(a), newTransparencyForget(a))
+		newTransparencyAudit(a), newTransparencyKeys(a), newTransparencyVerify(a), newTransparencyForget(a))
 	return cmd
 }
 
@@ -145,31 +145,51 @@ func writeNew(path string, text []byte) error {
 
 func newTransparencyAudit(a *app) *cobra.Command {
 	var asJSON bool
+	var cosign string
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Go through the whole log and make every root anew",
-		Long: `Fetch every change in the log from the first on, make the map of all names from
-them, and compare its root with the published one, epoch by epoch. Names stay
-hidden. A server that showed other keys for a moment is found, as long as it
-published them at all.`,
-		Example: "  posthorn transparency audit\n  posthorn transparency audit --json",
+		Long: `Fetch every change in the log, from where the last audit ended, make the map of
+all names from them, and compare its root with the published one, epoch by epoch.
+Names stay hidden. A server that showed other keys for a moment is found, as long
+as it published them at all, and what is found leaves a file of evidence.
+
+With --cosign, keys of your own sign the checkpoint that was audited, and it is
+printed: a signed note that says, to whoever relies on your keys, that everything
+up to there was made anew. 'posthorn transparency keys FILE' makes such keys.`,
+		Example: "  posthorn transparency audit\n  posthorn transparency audit --cosign auditor.json > audited.note",
 		Args:    arguments(0, 0, "no arguments"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&cosign, "cosign", "", "sign the audited checkpoint with the keys in this `file`, and print it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			done, err := c.AuditLog(cmd.Context())
+			done, err := c.AuditLog(cmd.Context(), cosign)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return a.printJSON(auditJSON{"posthorn.audit/1", done.Epochs, done.Updates, done.Names, logOf(done.View)})
-			}
-			_, err = fmt.Fprintf(a.stdout, "All %d roots follow from the %d changes of %d names.\n", done.Epochs, done.Updates, done.Names)
-			return err
+			return a.printAudit(done, asJSON)
 		})
 	}
 	return cmd
+}
+
+func (a *app) printAudit(done client.Audited, asJSON bool) error {
+	if asJSON {
+		return a.printJSON(auditJSON{
+			"posthorn.audit/1", done.Epochs, done.Updates, done.Names, done.From, logOf(done.View),
+			known(string(done.Cosigned)), append([]string{}, done.Cosigner...),
+		})
+	}
+	out := a.stdout
+	if done.Cosigned != nil {
+		if _, err := a.stdout.Write(done.Cosigned); err != nil {
+			return err
+		}
+		out = a.stderr
+	}
+	_, err := fmt.Fprintf(out, "All %d roots follow from the %d changes of %d names.\n", done.Epochs, done.Updates, done.Names)
+	return err
 }
 
 func newTransparencyForget(a *app) *cobra.Command {
@@ -208,7 +228,10 @@ type auditJSON struct {
 	Epochs  uint64   `json:"epochs"`
 	Updates uint64   `json:"updates"`
 	Names   int      `json:"names"`
+	From    uint64   `json:"from"` // epochs that earlier audits went through
 	Log     *logJSON `json:"log"`
+	Signed  *string  `json:"cosigned"`      // the audited checkpoint with the signatures that were asked for; null: none
+	Keys    []string `json:"cosigner_keys"` // Ed25519 and ML-DSA-44
 }
 
 // logJSON is what was verified of a log.

@@ -55,7 +55,7 @@ func readBounded(path string) ([]byte, error) {
 	defer f.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(io.LimitReader(f, kt.MaxEvidence+1))
 	if err == nil && len(text) > kt.MaxEvidence {
-		return nil, fmt.Errorf("%w: the file is larger than 2 MiB", kt.ErrEvidence)
+		return nil, fmt.Errorf("%w: the file is larger than 8 MiB", kt.ErrEvidence)
 	}
 	return text, err
 }

@@ -64,7 +64,7 @@ var verdicts = []struct {
 	{ktlog.ErrFolder, "name the folder that 'posthornd serve' was started with"},
 	{witness.ErrState, "restore nothing older: make a new witness with another file, and change the policies that name it"},
 	{witness.ErrLogs, "see 'posthornd log checkpoint --json' on the log's server, and give --log one of root_log_keys"},
-	{errWitnessInUse, "stop the other one, or name another file with --state"},
+	{witness.ErrInUse, "stop the other one, or name another file with --state"},
 	{errInUse, "stop the other posthornd, or name another folder with --data"},
 	{archive.ErrArchive, "use another backup; this one was cut short or altered"},
 	{fs.ErrExist, "choose another name"},

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"github.com/posthorn/posthorn/kt/witness"
@@ -79,15 +78,11 @@ func (a *app) witness(ctx context.Context, o witnessOptions) (err error) {
 	if err := makePrivate(filepath.Dir(o.state)); err != nil {
 		return err
 	}
-	lock := flock.New(o.state+".lock", flock.SetPermissions(0o600))
-	held, err := lock.TryLock()
+	release, err := witness.Lock(o.state)
 	if err != nil {
-		return fmt.Errorf("the file of the witness cannot be locked: %w", err)
+		return err
 	}
-	if !held {
-		return errWitnessInUse
-	}
-	defer closing(&err, lock.Unlock)
+	defer closing(&err, release)
 	w, err := witness.Open(o.state, o.name, o.logs)
 	if err != nil {
 		return err
@@ -122,6 +117,3 @@ func (a *app) witness(ctx context.Context, o witnessOptions) (err error) {
 	}
 	return srv.Close() // whoever is cut off asks again
 }
-
-// errWitnessInUse says that another process has the file.
-var errWitnessInUse = errors.New("another witness runs on this file, nothing was started")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/posthorn/posthorn/client"
 	"github.com/posthorn/posthorn/kt"
+	ktlog "github.com/posthorn/posthorn/kt/log"
 )
 
 func (p *person) evidenceFiles() []string {
@@ -60,9 +61,16 @@ func (o *operator) convicts(p *person, kind, rule string) *kt.Evidence {
 	if found == nil {
 		p.t.Fatalf("%s has no evidence of %s by %s, only %v", p.name, kind, rule, p.evidenceFiles())
 	}
-	if kind == kt.KindFork {
+	switch kind {
+	case kt.KindFork:
 		o.forkedByNotes(p.t, found)
-	} else {
+	case kt.KindRollback:
+		if before, after := o.opened(p.t, found.Notes[0]), o.opened(p.t, found.Notes[1]); after.N >= before.N {
+			p.t.Error("sumdb: the log was not put back")
+		}
+	case kt.KindAudit:
+		o.epochUnderNote(p.t, found)
+	default:
 		o.newestByTiles(p.t, found.Answer)
 	}
 	return found
@@ -116,6 +124,31 @@ func (o *operator) forkedByNotes(t testing.TB, e *kt.Evidence) {
 	}
 	if err := tlog.CheckTree(tlog.TreeProof(hashes(e.Proof)), b.N, b.Hash, a.N, a.Hash); err == nil {
 		t.Error("sumdb/tlog: the notes continue each other")
+	}
+}
+
+// epochUnderNote has sumdb/tlog see that the log signed the refused epoch: with
+// its entry, R at that size leads to the checkpoint.
+func (o *operator) epochUnderNote(t testing.TB, e *kt.Evidence) {
+	t.Helper()
+	signed := o.opened(t, e.Notes[0])
+	epochs, _, err := o.log.Epochs(within(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := &forger{o: o}
+	for _, one := range epochs[:e.Step.From] {
+		stored.add(one)
+	}
+	for _, entry := range e.Step.Entries {
+		stored.add(ktlog.Epoch{Entry: entry})
+	}
+	root, err := tlog.TreeHash(stored.size(), stored)
+	if err == nil && stored.size() < signed.N {
+		err = tlog.CheckTree(tlog.TreeProof(hashes(e.Proof)), signed.N, signed.Hash, stored.size(), root)
+	}
+	if err != nil || stored.size() == signed.N && root != signed.Hash {
+		t.Errorf("sumdb/tlog: the epoch is not part of what the log signed: %v", err)
 	}
 }
 

@@ -227,6 +227,9 @@ func TestA25RootSwappedForOneEpoch(t *testing.T) {
 	auditor.front.sees(f, nil)
 	f.updates(auditor.front)
 	auditor.refused(4, "V-196", "transparency", "audit")
+	o.convicts(auditor, "audit", "V-196")
+	auditor.refused(4, "V-196", "transparency", "audit")
+	o.convicts(auditor, "audit", "V-196") // the same file
 
 	dave.front.sees(f, swapped)
 	dave.must("send", "@victim", "taken in")

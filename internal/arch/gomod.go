@@ -93,7 +93,7 @@ var suppliers = []supplier{
 	{"github.com/prometheus/client_model", []string{"server/store/pebble"}, "the form in which the engine keeps the times of its syncs"},
 	{"github.com/ncruces/go-sqlite3", []string{"client/localdb"}, "only the database knows SQL"},
 	{"github.com/zalando/go-keyring", []string{"client/localdb", "client"}, "the database key comes from the system's key store"},
-	{"github.com/gofrs/flock", []string{"client/localdb", "cmd/posthornd"}, "one process for a folder"},
+	{"github.com/gofrs/flock", []string{"client/localdb", "kt/witness", "cmd/posthornd"}, "one process for a folder"},
 	{"github.com/google/renameio/v2", []string{"client/localdb"}, "key files are replaced in one step"},
 	{"github.com/adrg/xdg", []string{"cmd/posthorn"}, "where a profile lives by default is the program's choice"},
 	{"golang.org/x/crypto", []string{"client/localdb"}, "Argon2id turns a passphrase into a key; the protocol needs nothing from here"},

@@ -64,7 +64,7 @@ var layers = []layer{
 	{"server/...", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "a server that cannot import pq3 or content cannot read a message"},
 	{"client/localdb", over(ground, "account", "content"), "rows, not ratchets: session state is sealed bytes to the database"},
 	{"client/transport", over(ground, "account", "invite", "api/..."), "the network half of the engine knows envelopes only"},
-	{"client/...", over(ground, "internal/clock", "account", "kt", "invite", "pq3", "content", "attachment", "verification", "pairing", "recovery", "api/...", "client/..."), "the engine meets the server in api only"},
+	{"client/...", over(ground, "internal/clock", "account", "kt", "kt/witness", "invite", "pq3", "content", "attachment", "verification", "pairing", "recovery", "api/...", "client/..."), "the engine meets the server in api only"},
 
 	// The attack lab. The attacker and what it holds never meet the simulation.
 	{"attacklab/scenario", nil, "a scenario is text, whatever is done with it"},
@@ -78,7 +78,7 @@ var layers = []layer{
 	// 4: wiring
 	{"cmd/posthorn-lab", []string{"attacklab/..."}, "the lab's program is the lab and a terminal"},
 	{"cmd/posthornd", over(ground, "internal/clock", "account", "kt/...", "invite", "api/...", "server/..."), "the binary of the operator holds no code that could read a message"},
-	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "invite", "pq3", "content", "verification", "pairing", "recovery", "api/...", "client/..."), "a client binary carries no server"},
+	{"cmd/posthorn", over(ground, "internal/visible", "account", "kt", "kt/witness", "invite", "pq3", "content", "verification", "pairing", "recovery", "api/...", "client/..."), "a client binary carries no server"},
 	{"cmd/posthorn-demo", over(ground, "internal/clock", "internal/visible", "account", "kt/log", "invite", "pq3", "content", "api/...", "client/...", "server/..."), "the demo is the one program that is both ends"},
 	{"internal/arch", nil, "the rules depend on nothing they judge"},
 }

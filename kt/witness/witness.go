@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,17 +41,34 @@ type Witness struct {
 // of a log with several keys each must have signed. The name is for a new file;
 // "" chooses one. ErrState, ErrLogs.
 func Open(file, name string, logs []string) (*Witness, error) {
-	w := &Witness{file: file, logs: map[string][]note.Verifier{}}
+	s, err := load(file, name)
+	if err != nil {
+		return nil, err
+	}
+	return newWitness(file, s, logs)
+}
+
+// Load is Open for a file that must be there.
+func Load(file string, logs []string) (*Witness, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	s, err := parseState(raw)
+	if err != nil {
+		return nil, err
+	}
+	return newWitness(file, s, logs)
+}
+
+func newWitness(file string, s state, logs []string) (*Witness, error) {
+	w := &Witness{file: file, state: s, logs: map[string][]note.Verifier{}}
 	for _, key := range logs {
 		v, err := verifier(key)
 		if err != nil {
 			return nil, err
 		}
 		w.logs[v.Name()] = append(w.logs[v.Name()], v)
-	}
-	var err error
-	if w.state, err = load(file, name); err != nil {
-		return nil, err
 	}
 	for _, k := range w.state.Keys {
 		s, err := fnote.NewSignerForCosignatureV1(k.Signer)
