@@ -8,7 +8,7 @@ import (
 )
 
 // ErrInUse: another process has the file.
-var ErrInUse = errors.New("witness: another process has its file, nothing was started")
+var ErrInUse = errors.New("another witness runs on this file, nothing was started")
 
 // Lock keeps other processes from the file of a witness until release is called.
 // ErrInUse.
