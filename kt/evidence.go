@@ -135,9 +135,11 @@ func (e *Evidence) verifyRollback() (Finding, error) {
 		return Finding{}, err
 	}
 	if after.After(before) {
-		return Finding{true, "The log signed a shorter list after a longer one: it was put back."}, nil
+		// Of several nodes of one server, a slow one may sign what another has
+		// overtaken, for nobody's eyes.
+		return Finding{false, "The log signed a shorter list later than a longer one. As this file's maker says, the shorter one was shown last: the log was put back."}, nil
 	}
-	return Finding{false, "The server showed a list that is shorter than one which the log had signed by then."}, nil
+	return Finding{false, "As this file's maker says, the server showed a list last that is shorter than one which the log had signed before."}, nil
 }
 
 // verifyAudit works the epoch out anew. What the log signed decides: its entries

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,11 +49,7 @@ func Open(file, name string, logs []string) (*Witness, error) {
 
 // Load is Open for a file that must be there.
 func Load(file string, logs []string) (*Witness, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
-	}
-	s, err := parseState(raw)
+	s, err := read(file)
 	if err != nil {
 		return nil, err
 	}
