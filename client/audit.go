@@ -131,12 +131,27 @@ func (c *Client) replayLog(ctx context.Context, l *ledger, audit *kt.Audit) (cp 
 		}
 	}
 	if audit.Epochs() > cp.Size {
-		return nil, c.rolledBack(ctx, l, reject.New("V-185", kt.ErrRollback, "the log is shorter than the one that was audited"), cp.Note)
+		return nil, c.shorter(ctx, l, audit)
 	}
 	if err := audit.Finish(cp); err != nil {
 		return nil, c.refuted(ctx, l, audit, cp, err)
 	}
 	return cp, nil
+}
+
+// shorter asks once more for entries after a shorter log than the audited one,
+// which a node that is behind may have given. Said twice, it leaves evidence.
+func (c *Client) shorter(ctx context.Context, l *ledger, audit *kt.Audit) error {
+	refused := reject.New("V-185", kt.ErrRollback, "the log is shorter than the one that was audited")
+	_, over, err := c.server.LogUpdates(ctx, audit.Epochs())
+	if err != nil {
+		return err
+	}
+	cp, err := l.policy.Checkpoint(over)
+	if err != nil || cp.Size >= audit.Epochs() {
+		return &LogError{Err: errors.Join(refused, err)}
+	}
+	return c.rolledBack(ctx, l, refused, cp.Note)
 }
 
 // settleAudit compares what was audited with what is known otherwise, and stores
@@ -159,6 +174,12 @@ func (c *Client) settleAudit(ctx context.Context, l *ledger, audit *kt.Audit, cp
 
 // continues checks that what was audited and what this device knows are one log.
 func (c *Client) continues(ctx context.Context, l *ledger, audited *kt.Checkpoint) error {
+	if audited.Size > l.Size { // a node that is behind gave the newest head
+		if err := audited.Follows(l.Size, l.Root, c.steps(ctx, l, audited, nil)); err != nil {
+			return &LogError{Err: err}
+		}
+		return nil
+	}
 	var steps [][32]byte
 	var err error
 	if audited.Size < l.Size {
@@ -184,17 +205,13 @@ func (c *Client) compareAllHeard(ctx context.Context, l *ledger) error {
 	if err != nil {
 		return err
 	}
+	p := hearing{Client: c, log: l, asks: true}
 	for _, h := range heard {
-		head, err := kt.ParseHead(h.Head)
-		if err != nil {
-			return errors.Join(localdb.ErrCorrupt, err)
-		}
-		l.AskedAt = 0
-		if decided, err := c.compare(ctx, l, head); err != nil || !decided {
+		if err := p.take(ctx, h); err != nil {
 			return err
 		}
-		if err := c.update(ctx, func(tx *localdb.Tx) error { return tx.DropHeard(h.Head) }); err != nil {
-			return err
+		if l.Alarm != "" {
+			return &LogError{Err: reject.New("V-186", kt.ErrFork, "a contact was shown another log"), Evidence: l.Alarm, Stopped: true}
 		}
 	}
 	return nil

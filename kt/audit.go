@@ -63,7 +63,7 @@ func (a *Audit) epoch(entry []byte, updates [][]byte) error {
 		return nil
 	}
 	a.refused = a.step(entry, updates)
-	a.refused.Peaks, a.refused.Places = peaks, places(before, updates, tails)
+	a.refused.Peaks, a.refused.Held = peaks, places(before, updates, tails)
 	if _, shown := a.refused.judge(a.policy.config); shown != nil {
 		return shown
 	}
@@ -90,13 +90,13 @@ func (a *Audit) apply(entry []byte, updates [][]byte) (tails []*Tail, err error)
 }
 
 // places are what a map has at the index of each update, one after the other.
-func places(m *Map, updates [][]byte, tails []*Tail) (list []Place) {
+func places(m *Map, updates [][]byte, tails []*Tail) (list []Held) {
 	for i, last := range tails {
 		u, err := ParseUpdate(updates[i])
 		if err != nil {
 			return list
 		}
-		list = append(list, Place{m.Prove(u.Index), last})
+		list = append(list, Held{m.Prove(u.Index), last})
 		after, err := last.next(u)
 		if err != nil {
 			return list

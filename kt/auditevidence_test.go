@@ -149,9 +149,9 @@ func TestV275StepsThatAreNone(t *testing.T) {
 	for name, spoil := range map[string]func(s *Step){
 		"another edge of U": func(s *Step) { s.Peaks[0][0]++ },
 		"no edge of U":      func(s *Step) { s.Peaks = nil },
-		"another value":     func(s *Step) { s.Places[0].Last = &Tail{} },
-		"no place":          func(s *Step) { s.Places = nil },
-		"another proof":     func(s *Step) { s.Places[0].Proof = MapProof{} },
+		"another value":     func(s *Step) { s.Held[0].Last = &Tail{} },
+		"no place":          func(s *Step) { s.Held = nil },
+		"another proof":     func(s *Step) { s.Held[0].Proof = MapProof{} },
 	} {
 		e := swapped(t)
 		spoil(e.Step)
@@ -178,7 +178,7 @@ func TestV192AuditOfAnHonestLog(t *testing.T) {
 	}
 	before, peaks := a.replay.Map(), edgeHashes(a.replay.log)
 	step := a.step(entries[3], updates[3])
-	step.Peaks, step.Places = peaks, places(before, updates[3], []*Tail{a.replay.tail(must(ParseUpdate(updates[3][0])).Index)})
+	step.Peaks, step.Held = peaks, places(before, updates[3], []*Tail{a.replay.tail(must(ParseUpdate(updates[3][0])).Index)})
 	e := &Evidence{Kind: KindAudit, Check: "V-196", Policy: l.policy, Step: step, Notes: [2][]byte{l.checkpoint(5)}, Proof: consistency(l.roots, 4)}
 	_, err := e.Verify()
 	refusedBy(t, "V-192", err)

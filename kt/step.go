@@ -16,11 +16,11 @@ type Step struct {
 	Entries [][]byte   // from the last root before, or from entry 0, to the one that is refused
 	Updates [][]byte   // that the server gave with it
 	Peaks   [][32]byte // the edge of U before them
-	Places  []Place    // for each update, as far as it was followed, what the map had before it
+	Held    []Held     // for each update, as far as it was followed, what the map had before it
 }
 
-// Place is what a map has at the index of an update.
-type Place struct {
+// Held is what a map has at the index of an update.
+type Held struct {
 	Proof MapProof
 	Last  *Tail // nil: nothing
 }
@@ -155,10 +155,10 @@ func (s *Step) follow(root [32]byte) ([32]byte, error) {
 		if err != nil {
 			return root, err
 		}
-		if i >= len(s.Places) {
+		if i >= len(s.Held) {
 			return root, reject.New("V-275", ErrEvidence, "the place of an update is missing")
 		}
-		if root, err = s.Places[i].take(root, u); err != nil {
+		if root, err = s.Held[i].take(root, u); err != nil {
 			return root, err
 		}
 	}
@@ -166,7 +166,7 @@ func (s *Step) follow(root [32]byte) ([32]byte, error) {
 }
 
 // take is the root of a map after an update, of which only this place is known.
-func (p Place) take(root [32]byte, u Update) ([32]byte, error) {
+func (p Held) take(root [32]byte, u Update) ([32]byte, error) {
 	var err error
 	if p.Last == nil {
 		err = p.Proof.VerifyAbsent(root, u.Index)

@@ -22,8 +22,8 @@ func (s *Step) Marshal() []byte {
 	b = appendEntries(b, s.Entries)
 	b = appendEntries(b, s.Updates)
 	b = appendHashes(b, s.Peaks)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Places)))
-	for _, p := range s.Places {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Held)))
+	for _, p := range s.Held {
 		b = p.Proof.append(b)
 		if p.Last == nil {
 			b = append(b, 0)
@@ -76,7 +76,7 @@ func ParseStep(raw []byte) (*Step, error) {
 	r := codec.NewReader(raw)
 	s := &Step{From: r.U64(), Edge: takeHashes(r), Entries: takeEntries(r, maxEpochUpdates), Updates: takeEntries(r, maxEpochUpdates), Peaks: takeHashes(r)}
 	ok := takePlaces(r, s)
-	if !ok || !r.Done() || len(s.Entries) == 0 || len(s.Places) > len(s.Updates) {
+	if !ok || !r.Done() || len(s.Entries) == 0 || len(s.Held) > len(s.Updates) {
 		return nil, reject.New("V-180", ErrEncoding, "an epoch is cut off, too long or not in its one form")
 	}
 	return s, nil
@@ -85,10 +85,10 @@ func ParseStep(raw []byte) (*Step, error) {
 func takePlaces(r *codec.Reader, s *Step) bool {
 	for range r.U32() {
 		p, ok := takeMapProof(r)
-		if !ok || len(s.Places) == maxEpochUpdates {
+		if !ok || len(s.Held) == maxEpochUpdates {
 			return false
 		}
-		place := Place{Proof: p}
+		place := Held{Proof: p}
 		switch r.U8() {
 		case 0:
 		case 1:
@@ -100,7 +100,7 @@ func takePlaces(r *codec.Reader, s *Step) bool {
 		if r.Failed() {
 			return false
 		}
-		s.Places = append(s.Places, place)
+		s.Held = append(s.Held, place)
 	}
 	return true
 }
