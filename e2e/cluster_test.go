@@ -159,16 +159,22 @@ func (s *stopwatch) lap() time.Duration {
 	return longest
 }
 
-// writeSteadily sends numbered texts at a bounded rate, and stops the gaps.
+// leastLoad is how many accepted texts are a load.
+const leastLoad = 20
+
+// writeSteadily sends numbered texts at a bounded rate, and stops the gaps. It
+// goes on after ctx where a slow machine has not made a load of them by then.
 func (e *engine) writeSteadily(ctx context.Context, to account.Name, watch *stopwatch) {
-	for i := 0; ctx.Err() == nil; i++ {
+	accepted := 0
+	for i := 0; ctx.Err() == nil || accepted < leastLoad && i < 10*leastLoad; i++ {
 		text := fmt.Sprintf("%s %d", e.name, i)
-		sent, err := e.Send(ctx, to, text)
+		sent, err := e.Send(context.WithoutCancel(ctx), to, text)
 		e.mu.Lock()
 		e.written++
 		e.accepted[text] = err == nil && sent.Accepted
 		e.mu.Unlock()
 		if err == nil && sent.Accepted {
+			accepted++
 			watch.accepted()
 		}
 		time.Sleep(20 * time.Millisecond)

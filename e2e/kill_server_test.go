@@ -146,7 +146,7 @@ func (e *engine) checkArrivedAt(t *testing.T, peer *engine) {
 			t.Errorf("%q arrived %d times (accepted: %v)", text, n, ok)
 		}
 	}
-	if confirmed < 20 {
+	if confirmed < leastLoad {
 		t.Errorf("only %d texts of %s were accepted: there was no load", confirmed, e.name)
 	}
 	t.Logf("%s: %d written, %d confirmed at once, %d arrived", e.name, e.written, confirmed, len(seen))
