@@ -4,12 +4,9 @@ package e2e
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -183,38 +180,13 @@ func (w *talker) searchFor(v variant, mustBeGone bool, all ...generation) {
 	for _, g := range all {
 		gone = append(gone, g.ecdh, g.kem)
 	}
-	secrets := make([][]byte, len(gone))
-	for i, c := range gone {
-		secrets[i] = c.bytes
-	}
-	opened := newHaystack(secrets)
+	opened := newHaystack(bytesOf(gone))
 	opened.search("the opened profile", w.held())
+	if len(opened.found) > 0 {
+		w.t.Errorf("%d erased prekeys are behind the passphrase", len(opened.found))
+	}
 	_, live := w.erased()
-	memory, disk, control := newHaystack(secrets), newHaystack(secrets), newHaystack(live)
-	w.halt()
-	inMemory, err := memory.searchProcess(w.process.Process.Pid)
-	if err == nil {
-		_, err = control.searchProcess(w.process.Process.Pid)
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		cannotScan(w.t)
-	}
-	inFiles, err2 := disk.searchFolder(w.home)
-	if err := errors.Join(err, err2, w.process.Process.Signal(syscall.SIGCONT)); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Logf("%s, %s: %d of %d erased private halves in %d MiB of memory, %d in %d KiB of files, %d behind the passphrase; %d of %d live keys seen",
-		v.name, w.name, len(memory.found), len(gone), inMemory>>20, len(disk.found), inFiles>>10, len(opened.found), len(control.found), len(live))
-	report(w.t, gone, memory.found)
-	if len(control.found) == 0 {
-		w.t.Error("the scan does not see the device's own keys, so it would not see others")
-	}
-	if len(disk.found)+len(opened.found) > 0 {
-		w.t.Error("erased prekeys are in the profile")
-	}
-	if mustBeGone && len(memory.found) > 0 {
-		w.t.Error("erased prekeys are in memory")
-	}
+	w.wantGone(v, mustBeGone, gone, live)
 }
 
 // stolen is what a thief of this profile reads of recorded session starts from

@@ -130,18 +130,21 @@ func (w *talker) collect() {
 	}
 }
 
-// scan stops the process, searches it and its files, and lets it go on.
+// scan searches for all that this profile made and keeps no more.
 func (w *talker) scan(v variant, mustBeGone bool) {
 	w.t.Helper()
 	gone, live := w.erased()
 	if len(gone) < wantedGone {
 		w.t.Fatalf("%s: only %d secrets to look for", w.name, len(gone))
 	}
-	secrets := make([][]byte, len(gone))
-	for i, c := range gone {
-		secrets[i] = c.bytes
-	}
-	memory, disk, control := newHaystack(secrets), newHaystack(secrets), newHaystack(live)
+	w.wantGone(v, mustBeGone, gone, live)
+}
+
+// wantGone stops the process, searches it and its files for secrets that are
+// erased and for live ones, and lets it go on. No file may hold an erased one.
+func (w *talker) wantGone(v variant, mustBeGone bool, gone []created, live [][]byte) {
+	w.t.Helper()
+	memory, disk, control := newHaystack(bytesOf(gone)), newHaystack(bytesOf(gone)), newHaystack(live)
 	w.halt()
 	inMemory, err := memory.searchProcess(w.process.Process.Pid)
 	if err == nil {
@@ -167,6 +170,15 @@ func (w *talker) scan(v variant, mustBeGone bool) {
 	if mustBeGone && len(memory.found) > 0 {
 		w.t.Errorf("%d erased secrets are in memory", len(memory.found))
 	}
+}
+
+// bytesOf are the secrets themselves.
+func bytesOf(all []created) [][]byte {
+	secrets := make([][]byte, len(all))
+	for i, c := range all {
+		secrets[i] = c.bytes
+	}
+	return secrets
 }
 
 // erased lists the secrets that this profile made and keeps no more, and apart
