@@ -31,8 +31,8 @@ type Config struct {
 	// Nil discards it.
 	Log *slog.Logger
 	// DeviceName is what the user calls the device of a profile that Register,
-	// RegisterInvited or Recover makes, 1 to MaxDeviceName bytes; empty: nothing
-	// for now. Link is told it by itself.
+	// RegisterInvited or Recover makes, 1 to MaxDeviceName bytes; empty: none
+	// until it is renamed. Link is told it by itself.
 	DeviceName string
 	// Policy is the healing contract; zero fields mean the default.
 	Policy pq3.Policy

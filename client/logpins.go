@@ -109,17 +109,13 @@ func (q *inquirer) foundRecoverable(ctx context.Context, name account.Name, reco
 		return transport.Record{}, nil, err
 	}
 	defer q.watch.end()
-	l, err := q.openLog(ctx)
+	l, known, err := q.knows(ctx, name)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
 	if l == nil {
 		record, err := q.server.FindRecoverable(ctx, name, recovery, nil)
 		return record, nil, err
-	}
-	known, err := q.label(ctx, name)
-	if err != nil {
-		return transport.Record{}, nil, err
 	}
 	record, err := q.server.FindRecoverable(ctx, name, recovery, l.asked(known))
 	if err != nil {

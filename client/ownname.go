@@ -100,12 +100,8 @@ func (c *Client) CheckOwnName(ctx context.Context) error {
 // lookAtOwnName verifies the own record and every version since the last look.
 // The caller has the turn.
 func (c *Client) lookAtOwnName(ctx context.Context) error {
-	l, err := c.openLog(ctx)
+	l, known, err := c.knows(ctx, ownLabel)
 	if err != nil || l == nil {
-		return err
-	}
-	known, err := c.label(ctx, ownLabel)
-	if err != nil {
 		return err
 	}
 	served, err := c.server.ProvenByName(ctx, c.profile.Name, l.asked(known))

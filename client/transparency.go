@@ -138,7 +138,7 @@ func (q *inquirer) stored(ctx context.Context) func(transport.Record, *proof, er
 
 // askedByName is provenByName for who has the turn.
 func (q *inquirer) askedByName(ctx context.Context, name account.Name) (transport.Record, *proof, error) {
-	l, err := q.openLog(ctx)
+	l, known, err := q.knows(ctx, name)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
@@ -146,11 +146,18 @@ func (q *inquirer) askedByName(ctx context.Context, name account.Name) (transpor
 		record, err := q.server.AccountByName(ctx, name)
 		return record, nil, err
 	}
-	known, err := q.label(ctx, name)
-	if err != nil {
-		return transport.Record{}, nil, err
-	}
 	return q.asks(ctx, l, name, known)
+}
+
+// knows is the log, opened if need be, and what is known in it of a name. A nil
+// ledger: the server keeps none.
+func (q *inquirer) knows(ctx context.Context, name account.Name) (*ledger, *kt.Label, error) {
+	l, err := q.openLog(ctx)
+	if err != nil || l == nil {
+		return nil, nil, err
+	}
+	known, err := q.label(ctx, name)
+	return l, known, err
 }
 
 // asks is askedByName for a log and a history of the name that are known.
