@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type promises struct {
 	vers  map[string]uint64 // directory versions that a call returned
 
 	broken []string // promises that a later answer contradicted
+	made   atomic.Int64
 }
 
 type boxPromises struct {
@@ -81,6 +83,7 @@ func TestPowerCuts(t *testing.T) {
 		}
 		known, fs = crashDuringWork(s, fs, known, rng)
 	}
+	t.Logf("%d envelopes were read after %d cuts", kept, crashPoints)
 	if kept < crashPoints {
 		t.Errorf("only %d envelopes were there to be checked over %d cuts", kept, crashPoints)
 	}
@@ -140,8 +143,9 @@ func check(t *testing.T, s store.Store, known *promises) (kept int) {
 	return kept
 }
 
-// crashDuringWork runs the load for a random moment, cuts the power in the
-// midst of it and returns what is left, with the promises made by then.
+// crashDuringWork runs the load, cuts the power in the midst of it and returns
+// what is left, with the promises made by then. The moment is counted in
+// promises, so that a slow machine gets as much done before it as a fast one.
 func crashDuringWork(s store.Store, fs *vfs.MemFS, known *promises, rng *rand.Rand) (*promises, *vfs.MemFS) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -151,7 +155,7 @@ func crashDuringWork(s store.Store, fs *vfs.MemFS, known *promises, rng *rand.Ra
 		seed := rng.Uint64()
 		wg.Go(func() { work(ctx, s, seed) })
 	}
-	time.Sleep(time.Duration(rng.IntN(4_000_000)))
+	known.await(rng.Int64N(100))
 	before := known.snapshot()
 	left := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 	after := known.snapshot()
@@ -162,6 +166,15 @@ func crashDuringWork(s store.Store, fs *vfs.MemFS, known *promises, rng *rand.Ra
 	wg.Wait()
 	_ = s.Close()
 	return before, left
+}
+
+// await waits for n more promises. None for a minute means that the store has
+// stopped to work; the checks that follow then say what is wrong.
+func (p *promises) await(n int64) {
+	due, end := p.made.Load()+n, time.Now().Add(time.Minute)
+	for p.made.Load() < due && time.Now().Before(end) {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // send appends to random mailboxes, two envelopes to each call.
@@ -219,6 +232,7 @@ func (p *promises) note(box store.Box, seq uint64, id store.EnvelopeID) {
 		p.broken = append(p.broken, fmt.Sprintf("number %d was %x and became %x", seq, old, id))
 	}
 	ids[seq] = id
+	p.made.Add(1)
 }
 
 // take fills a pool with values that are like no other and takes from it.
@@ -244,6 +258,7 @@ func (p *promises) noteTaken(v uint64) {
 		p.broken = append(p.broken, fmt.Sprintf("value %x was taken twice", v))
 	}
 	p.taken[v] = true
+	p.made.Add(1)
 }
 
 // count raises a directory value and reads it back.
@@ -268,4 +283,5 @@ func (p *promises) promise(key string, ver uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.vers[key] = max(p.vers[key], ver)
+	p.made.Add(1)
 }
