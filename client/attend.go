@@ -39,10 +39,10 @@ type shift struct {
 // attend connects, sends what waits, and receives: once until caught up, else
 // until the connection ends. The caller holds the line.
 func (c *Client) attend(ctx context.Context, once bool) error {
-	if err := c.belongs(ctx); err != nil {
+	if err := c.Belongs(ctx); err != nil {
 		return err
 	}
-	return c.expelled(ctx, c.receiveAll(ctx, once))
+	return c.ProveRemoval(ctx, c.receiveAll(ctx, once))
 }
 
 func (c *Client) receiveAll(ctx context.Context, once bool) error {

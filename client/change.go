@@ -144,7 +144,7 @@ func (c *Client) settleChange(ctx context.Context) error {
 // stored.
 func (c *Client) newestRoster(ctx context.Context) (*account.Roster, error) {
 	me, err := c.findByID(ctx, c.profile.Account, true)
-	return me.roster, c.expelled(ctx, err)
+	return me.roster, c.ProveRemoval(ctx, err)
 }
 
 // byDevice is the author of a change that needs no recovery key.

@@ -19,16 +19,24 @@ type Device struct {
 	Name    string    // what the user calls it; may be empty
 	AddedAt time.Time // by its own clock
 	This    bool
+	Removed bool // this device, once it is off the account
 }
 
 // Devices lists the devices of this account, this one first, then the oldest
-// first. It asks the directory when it can be reached.
+// first. It asks the directory when it can be reached and lets this device in; a
+// device that is known to be removed comes first all the same.
 func (c *Client) Devices(ctx context.Context) ([]Device, error) {
-	if err := c.lookAtSelf(ctx); err != nil && !errors.Is(err, ErrRemoved) {
+	removed, err := c.Removed(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if !removed {
+		if err := c.lookAtSelf(ctx); err != nil && !turnedAway(err) {
+			return nil, err
+		}
+	}
 	var all []Device
-	err := c.view(ctx, func(tx *localdb.Tx) error {
+	err = c.view(ctx, func(tx *localdb.Tx) error {
 		me, err := c.self(tx)
 		if err != nil {
 			return err
@@ -40,6 +48,9 @@ func (c *Client) Devices(ctx context.Context) ([]Device, error) {
 		names := map[account.DeviceID]string{}
 		for _, row := range rows {
 			names[row.Device] = row.Name
+		}
+		if d, gone := me.roster.Removed(c.profile.Device); gone {
+			all = append(all, Device{ID: d.ID, Name: names[d.ID], AddedAt: instant(d.CreatedAt), This: true, Removed: true})
 		}
 		for _, d := range me.roster.Devices() {
 			listed := Device{ID: d.ID, Name: names[d.ID], AddedAt: instant(d.CreatedAt), This: d.ID == c.profile.Device}

@@ -337,7 +337,7 @@ func storedRoster(row localdb.Contact) (*account.Roster, error) {
 // remote puts the engine's own words in front of a transport failure.
 func remote(err error) error {
 	switch {
-	case errors.Is(err, ErrCloned):
+	case errors.Is(err, ErrCloned), errors.Is(err, ErrRemoved), errors.Is(err, ErrRemovalUnproven):
 		return err
 	case errors.Is(err, transport.ErrCloned):
 		return fmt.Errorf("%w (%w)", ErrCloned, err)
@@ -350,7 +350,7 @@ func remote(err error) error {
 	case errors.Is(err, transport.ErrDenied) && errors.Is(denied(err), ErrAccountDisabled):
 		return fmt.Errorf("%w (%w)", ErrAccountDisabled, err)
 	case errors.Is(err, transport.ErrRemoved):
-		return fmt.Errorf("%w (%w)", ErrRemoved, err)
+		return fmt.Errorf("%w (%w)", ErrRemovalUnproven, err)
 	default:
 		return fmt.Errorf("%w (%w)", ErrServer, err)
 	}

@@ -112,8 +112,11 @@ var (
 	ErrNoComparison = errors.New("no live comparison of codes with this contact is through, nothing was changed")
 	// ErrVerificationLocked: too many live comparisons have failed.
 	ErrVerificationLocked = errors.New("three live comparisons with this contact failed within a day, so none is begun for now")
-	// ErrRemoved: this device is not on its account any more.
+	// ErrRemoved: this device is not on its account any more, which was proved.
 	ErrRemoved = errors.New("this device was removed from its account; what it has received stays readable, and it sends and receives nothing more")
+	// ErrRemovalUnproven: the server says that this device is off its account, and
+	// has not shown it.
+	ErrRemovalUnproven = errors.New("the server says that this device was removed from its account and does not prove it; nothing was erased, and nothing goes out while it says so")
 	// ErrStaleDevices: the server speaks of newer devices and does not show them.
 	ErrStaleDevices = errors.New("the server says that the recipient's devices have changed and does not prove it, nothing was sent to them")
 	// ErrNoDevice: the account has no such device.

@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -37,7 +39,10 @@ type liar struct {
 	log     *url.URL // where look-ups and the log come from
 	account func(*posthornv1.GetAccountResponse)
 	head    func(*posthornv1.GetHeadResponse)
-	silent  bool // look-ups get no answer
+	silent  bool              // look-ups get no answer
+	says    map[string]string // by the end of a path: the reason for which every call is refused
+	removal func(*posthornv1.FindRemovalResponse)
+	asked   int // calls so far
 }
 
 func openLiar(t *testing.T, target string) *liar {
@@ -73,7 +78,15 @@ func (l *liar) route(out *http.Request) {
 func (l *liar) lie(r *http.Response) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asked++
+	if reason := l.refuses(r.Request.URL.Path); reason != "" {
+		return refuse(r, reason)
+	}
 	switch path := r.Request.URL.Path; {
+	case strings.HasSuffix(path, "/FindRemoval") && l.removal != nil:
+		r.Body, r.StatusCode = io.NopCloser(strings.NewReader("")), http.StatusOK
+		r.Header = http.Header{"Content-Type": {"application/proto"}}
+		return rewrite(r, &posthornv1.FindRemovalResponse{}, l.removal)
 	case strings.HasSuffix(path, "/GetAccount") && l.silent:
 		r.Body, r.ContentLength, r.StatusCode = io.NopCloser(strings.NewReader("")), 0, http.StatusServiceUnavailable
 		r.Header = http.Header{}
@@ -86,6 +99,58 @@ func (l *liar) lie(r *http.Response) error {
 		return rewrite(r, &posthornv1.GetHeadResponse{}, l.head)
 	}
 	return nil
+}
+
+// refuses is the reason for which a call is refused, or empty.
+func (l *liar) refuses(path string) string {
+	for end, reason := range l.says {
+		if strings.HasSuffix(path, end) {
+			return reason
+		}
+	}
+	return ""
+}
+
+// refuse makes an answer the refusal of a call, as a server would word it.
+func refuse(r *http.Response, reason string) error {
+	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{
+		"code": "permission_denied", "message": "a lie",
+		"details": []any{map[string]string{"type": "posthorn.v1.ErrorDetail", "value": base64.RawStdEncoding.EncodeToString(detail)}},
+	})
+	if err != nil {
+		return err
+	}
+	r.StatusCode, r.ContentLength = http.StatusForbidden, int64(len(body))
+	r.Body, r.Header = io.NopCloser(bytes.NewReader(body)), http.Header{"Content-Type": {"application/json"}}
+	return nil
+}
+
+// word refuses calls for a reason that is not true.
+func (l *liar) word(reason string, ends ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.says = map[string]string{}
+	for _, end := range ends {
+		l.says[end] = reason
+	}
+}
+
+// showsRemoval answers a device that asks for its removal.
+func (l *liar) showsRemoval(statements [][]byte, proof []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.removal = func(m *posthornv1.FindRemovalResponse) { m.Statements, m.Proof = statements, proof }
+}
+
+// calls is how often the client has called.
+func (l *liar) calls() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
 }
 
 func rewrite[M proto.Message](r *http.Response, m M, change func(M)) error {
@@ -155,7 +220,7 @@ func (l *liar) shows(target string) {
 func (l *liar) honestAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.account, l.log = nil, l.honest
+	l.account, l.log, l.says, l.removal = nil, l.honest, nil, nil
 }
 
 // town is a world whose server has a log, with a liar before each client.

@@ -150,6 +150,9 @@ func (c *Client) sendWaiting(ctx context.Context) error {
 
 // passing reports whether an error of a connection may go away by itself.
 func passing(err error) bool {
+	if errors.Is(err, ErrRemovalUnproven) { // whatever it was that proved nothing
+		return false
+	}
 	return err == nil || errors.Is(err, ErrStaleDevices) || errors.Is(err, errAgain) || errors.Is(err, ErrOffline) || errors.Is(err, transport.ErrOffline) ||
 		errors.Is(err, transport.ErrReplaced) || errors.Is(err, transport.ErrLimited) || errors.Is(err, transport.ErrServer) ||
 		errors.Is(err, ErrTransparency)

@@ -109,15 +109,23 @@ func (q *inquirer) foundRecoverable(ctx context.Context, name account.Name, reco
 		return transport.Record{}, nil, err
 	}
 	defer q.watch.end()
+	return q.askedBare(ctx, name, func(known *transport.Known) (transport.Record, error) {
+		return q.server.FindRecoverable(ctx, name, recovery, known)
+	})
+}
+
+// askedBare is askedByName by a question that needs no token. The caller has the
+// turn.
+func (q *inquirer) askedBare(ctx context.Context, name account.Name, ask func(*transport.Known) (transport.Record, error)) (transport.Record, *proof, error) {
 	l, known, err := q.knows(ctx, name)
 	if err != nil {
 		return transport.Record{}, nil, err
 	}
 	if l == nil {
-		record, err := q.server.FindRecoverable(ctx, name, recovery, nil)
+		record, err := ask(nil)
 		return record, nil, err
 	}
-	record, err := q.server.FindRecoverable(ctx, name, recovery, l.asked(known))
+	record, err := ask(l.asked(known))
 	if err != nil {
 		return transport.Record{}, nil, err
 	}

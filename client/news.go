@@ -173,8 +173,11 @@ func hashOf(text string, files []content.File) (hash [32]byte) {
 }
 
 // tell owes news to every other own device, in the transaction that makes them
-// true.
+// true. A device that was removed has nobody to tell.
 func (c *Client) tell(tx *localdb.Tx, n news) error {
+	if removed, err := tx.Removed(); err != nil || removed {
+		return err
+	}
 	siblings, err := c.siblings(tx)
 	for _, s := range siblings {
 		if err := c.oweDevice(tx, s.Device.ID, n); err != nil {

@@ -48,7 +48,7 @@ func (c *Client) flush(ctx context.Context) error {
 		}
 		outcomes, err := c.server.Send(ctx, envelopes(rows), claims...)
 		if err != nil {
-			return c.expelled(ctx, remote(err))
+			return c.ProveRemoval(ctx, remote(err))
 		}
 		if err := c.record(ctx, rows, outcomes); err != nil {
 			return err

@@ -90,13 +90,13 @@ func (c *Client) rotatePrekey(ctx context.Context) error {
 // that it returns, by whatever runs then. Error: ErrOffline (it is done at the
 // next connection).
 func (c *Client) RotatePrekeys(ctx context.Context) (erased time.Time, err error) {
-	if err := c.belongs(ctx); err != nil {
+	if err := c.Belongs(ctx); err != nil {
 		return erased, err
 	}
 	if err := c.update(ctx, (*localdb.Tx).MarkWorn); err != nil {
 		return erased, err
 	}
-	if err := c.expelled(ctx, c.ensurePrekey(ctx)); err != nil {
+	if err := c.ProveRemoval(ctx, c.ensurePrekey(ctx)); err != nil {
 		return erased, err
 	}
 	return clock.Now().Add(givenUpLife), nil

@@ -31,12 +31,12 @@ func (c *Client) Refusals() map[string]int {
 
 // refuse counts an error that is a refusal by a numbered check, and reports
 // whether it was one. Any other error is a fault of this machine or the
-// network, and so are checks of what this profile has stored and of the server's
-// log: a delivery must not be dropped on their account.
+// network, and so are checks of what this profile has stored, of the server's
+// log and of a removal: a delivery must not be dropped on their account.
 func (c *Client) refuse(err error) bool {
 	var refusal *reject.Error
 	if !errors.As(err, &refusal) || errors.Is(err, pq3.ErrState) || errors.Is(err, pq3.ErrPolicy) ||
-		errors.Is(err, ErrTransparency) {
+		errors.Is(err, ErrTransparency) || errors.Is(err, ErrRemovalUnproven) || errors.Is(err, ErrRemoved) {
 		return false
 	}
 	c.refusals.mu.Lock()

@@ -33,7 +33,8 @@ func (c *Client) Send(ctx context.Context, to account.Name, text string) (Sent, 
 
 // sendBody is Send for anything that waits for a receipt: a text, or files that
 // are on the server already.
-func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Body) (Sent, error) {
+func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Body) (sent Sent, err error) {
+	defer func() { err = c.ProveRemoval(ctx, err) }()
 	message := c.newMessage(body, clock.Now())
 	if _, err := content.Encode(message); err != nil {
 		return Sent{}, err
@@ -41,10 +42,10 @@ func (c *Client) sendBody(ctx context.Context, to account.Name, body content.Bod
 	if to == c.profile.Name {
 		return Sent{}, ErrOwnName
 	}
-	if err := c.belongs(ctx); err != nil {
+	if err := c.Belongs(ctx); err != nil {
 		return Sent{}, err
 	}
-	sent := Sent{ID: message.ID}
+	sent = Sent{ID: message.ID}
 	recipient, err := c.findByName(ctx, to)
 	if errors.Is(err, ErrOffline) {
 		return sent, errors.Join(c.queue(ctx, to, message), err)

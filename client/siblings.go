@@ -83,6 +83,9 @@ func (c *Client) adopt(tx *localdb.Tx, known, now person) error {
 		if _, stays := now.roster.Device(device.ID); stays {
 			continue
 		}
+		if device.ID == c.profile.Device && c.isSelf(now.row.Account) {
+			return tx.MarkRemoved()
+		}
 		if err := c.forgetDevice(tx, now.row.Account, device.ID); err != nil {
 			return err
 		}
@@ -199,29 +202,4 @@ func (c *Client) forgetDevice(tx *localdb.Tx, owner account.ID, device account.D
 		}
 	}
 	return c.tellDelivered(tx, through)
-}
-
-// expelled notes, once, that the server has told this device that its account
-// removed it. Keys for messages are erased; what was received stays readable.
-func (c *Client) expelled(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrRemoved) {
-		return err
-	}
-	return errors.Join(err, c.update(ctx, func(tx *localdb.Tx) error {
-		if done, err := tx.Removed(); err != nil || done {
-			return err
-		}
-		return tx.MarkRemoved()
-	}))
-}
-
-// belongs refuses what a device that was removed must not do any more.
-func (c *Client) belongs(ctx context.Context) error {
-	return c.view(ctx, func(tx *localdb.Tx) error {
-		removed, err := tx.Removed()
-		if err == nil && removed {
-			err = ErrRemoved
-		}
-		return err
-	})
 }

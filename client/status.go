@@ -15,6 +15,7 @@ type Status struct {
 	AccountID account.ID
 	Server    string
 	Connected bool // the stream is open, or the server answers just now
+	Removed   bool // this device is off the account; then nobody asks the server
 	Devices   int  // of this account
 	Outbox    int  // envelopes and texts that the server does not have yet
 	Unread    int
@@ -33,6 +34,9 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	}
 	s.Devices = len(me.roster.Devices())
 	if err := c.view(ctx, func(tx *localdb.Tx) (err error) {
+		if s.Removed, err = tx.Removed(); err != nil {
+			return err
+		}
 		if s.Outbox, err = tx.CountPending(); err != nil {
 			return err
 		}
@@ -41,7 +45,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	}); err != nil {
 		return Status{}, err
 	}
-	if s.Connected, _ = c.line.state(); !s.Connected {
+	if s.Connected, _ = c.line.state(); !s.Connected && !s.Removed {
 		asking, cancel := context.WithTimeout(ctx, reachTimeout)
 		defer cancel()
 		s.Connected = c.server.Reach(asking) == nil

@@ -53,6 +53,7 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.DirectoryServiceHoldAccountProcedure:  newLimiter(l.Registrations),
 
 			posthornv1connect.DirectoryServiceFindRecoverableProcedure:   newLimiter(l.Registrations),
+			posthornv1connect.DirectoryServiceFindRemovalProcedure:       newLimiter(l.Challenges),
 			posthornv1connect.TransparencyServiceGetHeadProcedure:        newLimiter(l.Challenges),
 			posthornv1connect.TransparencyServiceGetConsistencyProcedure: newLimiter(l.Challenges),
 		},

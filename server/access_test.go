@@ -34,6 +34,7 @@ var loginProcedures = []string{
 	posthornv1connect.DirectoryServiceUpdateRosterProcedure,
 	posthornv1connect.DirectoryServiceHoldAccountProcedure,
 	posthornv1connect.DirectoryServiceFindRecoverableProcedure,
+	posthornv1connect.DirectoryServiceFindRemovalProcedure,
 	posthornv1connect.TransparencyServiceGetHeadProcedure,
 	posthornv1connect.TransparencyServiceGetConsistencyProcedure,
 }

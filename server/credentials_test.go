@@ -36,6 +36,7 @@ func requests(who, other *person) map[string]proto.Message {
 		s + "DirectoryService/UpdateRoster":     who.linking(who.sibling()),
 		s + "DirectoryService/HoldAccount":      &posthornv1.HoldAccountRequest{Hold: make([]byte, 73+3373)},
 		s + "DirectoryService/FindRecoverable":  &posthornv1.FindRecoverableRequest{Name: other.name, EcdsaSignature: make([]byte, 64), MldsaSignature: make([]byte, 3309)},
+		s + "DirectoryService/FindRemoval":      &posthornv1.FindRemovalRequest{Proof: who.proof()},
 		s + "MailboxService/Send":               &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}},
 		s + "MailboxService/SendStream":         &posthornv1.SendStreamRequest{Number: 1, Send: &posthornv1.SendRequest{Envelopes: []*posthornv1.Envelope{envelope(other, "x")}}},
 		s + "MailboxService/Receive":            &posthornv1.ReceiveRequest{},

@@ -45,27 +45,47 @@ func (s *directoryService) FindRecoverable(ctx context.Context, request *posthor
 	return s.recovered(ctx, name, roster, request.GetKnown())
 }
 
-// recovered is the answer to whoever holds the key: with a log no more than it
-// shows, and with its proof for those who ask for one.
+// recovered is the answer to whoever holds the key.
 func (s *directoryService) recovered(ctx context.Context, name account.Name, roster *account.Roster, known *posthornv1.KnownHead) (*posthornv1.FindRecoverableResponse, error) {
-	id := roster.ID()
-	answer := &posthornv1.FindRecoverableResponse{AccountId: id[:], Statements: roster.Statements()}
-	class := answerClass
-	if s.log != nil {
-		p, err := s.prove(ctx, &posthornv1.GetAccountRequest{Account: &posthornv1.GetAccountRequest_Name{Name: string(name)}, Known: known})
-		if err != nil {
-			return nil, err
-		}
-		if p.id != id || len(p.statements) == 0 {
-			return nil, notRecoverable() // it was deleted just now
-		}
-		answer.Statements = p.statements
-		if known != nil {
-			answer.Proof, class = p.proof, lookupClass(p.checkpoint)
-		}
+	r, err := s.shown(ctx, name, roster, known)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notRecoverable() // it was deleted just now
 	}
-	answer.Padding = paddingTo(answer, class)
+	if err != nil {
+		return nil, err
+	}
+	id := roster.ID()
+	answer := &posthornv1.FindRecoverableResponse{AccountId: id[:], Statements: r.statements, Proof: r.proof}
+	answer.Padding = paddingTo(answer, r.class)
 	return answer, nil
+}
+
+// shownRoster is a roster for somebody without a token.
+type shownRoster struct {
+	statements [][]byte
+	proof      []byte
+	class      int // what the answer's length is padded to a multiple of
+}
+
+// shown is a roster, with a log no more of it than that shows, and with its proof
+// for those who ask for one. store.ErrNotFound: the log shows no such account.
+func (s *directoryService) shown(ctx context.Context, name account.Name, roster *account.Roster, known *posthornv1.KnownHead) (shownRoster, error) {
+	r := shownRoster{statements: roster.Statements(), class: answerClass}
+	if s.log == nil {
+		return r, nil
+	}
+	p, err := s.prove(ctx, &posthornv1.GetAccountRequest{Account: &posthornv1.GetAccountRequest_Name{Name: string(name)}, Known: known})
+	if err != nil {
+		return r, err
+	}
+	if p.id != roster.ID() || len(p.statements) == 0 {
+		return r, store.ErrNotFound
+	}
+	r.statements = p.statements
+	if known != nil {
+		r.proof, r.class = p.proof, lookupClass(p.checkpoint)
+	}
+	return r, nil
 }
 
 // recoverable is the roster under a name, or nil if there is none with a

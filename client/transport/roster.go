@@ -51,3 +51,18 @@ func (c *Client) FindRecoverable(ctx context.Context, name account.Name, recover
 	}
 	return Record{Name: string(name), Account: answer.GetAccountId(), Statements: answer.GetStatements(), Proof: answer.GetProof()}, nil
 }
+
+// FindRemoval returns the account under a name to this device, which the account
+// has removed. Nothing in the record is verified; it has a proof if known is not
+// nil and the server keeps a log. ErrUnauthenticated: the server has no such removal.
+func (c *Client) FindRemoval(ctx context.Context, name account.Name, known *Known) (Record, error) {
+	proof, _, err := c.prove(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	answer, err := call(ctx, c.directory.FindRemoval, &posthornv1.FindRemovalRequest{Proof: proof, Known: known.message()})
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Name: string(name), Account: c.device.Account[:], Statements: answer.GetStatements(), Proof: answer.GetProof()}, nil
+}

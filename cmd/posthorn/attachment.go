@@ -48,7 +48,7 @@ of the file is printed on standard output.`,
 		if err != nil {
 			return &usageError{"the id of an attachment is 32 hexadecimal digits, nothing was done", "'posthorn attachment list' shows the ids"}
 		}
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			bar := a.newBar("fetching")
 			path, err := c.SaveAttachment(cmd.Context(), id, args[1], bar.tell)
 			bar.end()

@@ -41,19 +41,18 @@ func newContactList(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			if err := refresh(cmd.Context(), c); err != nil {
-				return err
-			}
-			contacts, err := c.Contacts(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, contact := range contacts {
-				if err := a.printContact(contact, asJSON); err != nil {
+			return a.showing(cmd.Context(), c, func(removed bool) error {
+				contacts, err := c.Contacts(cmd.Context())
+				if err != nil {
 					return err
 				}
-			}
-			return nil
+				for _, contact := range contacts {
+					if err := a.printContact(contact, removed, asJSON); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		})
 	}
 	return cmd
@@ -79,7 +78,7 @@ compare codes first ('posthorn verify') if you can.`,
 		if err != nil {
 			return err
 		}
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			if err := c.AcceptContact(cmd.Context(), name); err != nil {
 				return err
 			}
@@ -90,7 +89,7 @@ compare codes first ('posthorn verify') if you can.`,
 			if err != nil {
 				return err
 			}
-			return a.printContact(contact, true)
+			return a.printContact(contact, false, true)
 		})
 	}
 	return cmd
@@ -121,13 +120,14 @@ type contactJSON struct {
 	VerifiedAt moment   `json:"verified_at"`
 	Devices    []string `json:"devices"`
 	FirstSeen  moment   `json:"first_seen_at"`
-	Log        *logJSON `json:"log"` // null: the server keeps none
+	Log        *logJSON `json:"log"`                      // null: the server keeps none
+	Removed    bool     `json:"device_removed,omitempty"` // true: the device that says this is off its account
 }
 
-func contactOf(c client.Contact) contactJSON {
+func contactOf(c client.Contact, removed bool) contactJSON {
 	out := contactJSON{
 		Schema: "posthorn.contact/1", Name: string(c.Name), AccountID: c.AccountID.String(), State: standing(c),
-		Verified: string(c.Trust), VerifiedAt: moment(c.VerifiedAt), Devices: []string{}, FirstSeen: moment(c.FirstSeen), Log: logOf(c.Log),
+		Verified: string(c.Trust), VerifiedAt: moment(c.VerifiedAt), Devices: []string{}, FirstSeen: moment(c.FirstSeen), Log: logOf(c.Log), Removed: removed,
 	}
 	for _, id := range c.Devices {
 		out.Devices = append(out.Devices, id.String())
@@ -147,9 +147,9 @@ func standing(c client.Contact) string {
 	}
 }
 
-func (a *app) printContact(c client.Contact, asJSON bool) error {
+func (a *app) printContact(c client.Contact, removed, asJSON bool) error {
 	if asJSON {
-		return a.printJSON(contactOf(c))
+		return a.printJSON(contactOf(c, removed))
 	}
 	_, err := fmt.Fprintf(a.stdout, "@%-32s  %-8s  %s\n", c.Name, standing(c), c.Trust)
 	return err

@@ -27,22 +27,21 @@ codes, and the devices on its roster.`,
 			return err
 		}
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			if err := refresh(cmd.Context(), c); err != nil {
-				return err
-			}
-			contact, err := c.Contact(cmd.Context(), name)
-			if errors.Is(err, client.ErrUnknownName) {
-				if err = c.Find(cmd.Context(), name); err == nil {
-					err = errNotAContact
+			return a.showing(cmd.Context(), c, func(removed bool) error {
+				contact, err := c.Contact(cmd.Context(), name)
+				if errors.Is(err, client.ErrUnknownName) {
+					if err = find(cmd.Context(), c, name); err == nil {
+						err = errNotAContact
+					}
 				}
-			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(contactOf(contact))
-			}
-			return a.describeContact(contact)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return a.printJSON(contactOf(contact, removed))
+				}
+				return a.describeContact(contact)
+			})
 		})
 	}
 	return cmd
@@ -101,7 +100,7 @@ they sent in between is gone.`,
 			if err != nil {
 				return err
 			}
-			return a.printContact(contact, true)
+			return a.printContact(contact, false, true)
 		})
 	}
 	return cmd

@@ -39,7 +39,7 @@ If it stops while messages go out, any later command of this device goes on.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the device as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			who, err := c.Approve(cmd.Context(), args[0], a.agree)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,33 +16,35 @@ func newDeviceList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List the devices of your account",
 		Long: `List the devices that get your messages, this one first. If one of them is not
-yours, remove it. Names are your own: no server and no contact sees them.`,
+yours, remove it. Names are your own: no server and no contact sees them. A device
+that was removed shows itself as such, with the others as it last knew them.`,
 		Example: "  posthorn device list\n  posthorn device list --json",
 		Args:    arguments(0, 0, "no arguments"),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			if err := refresh(cmd.Context(), c); err != nil {
-				return err
-			}
-			devices, err := c.Devices(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, d := range devices {
-				if err := a.printDevice(d, asJSON); err != nil {
-					return err
-				}
-			}
-			recoverable, err := c.Recoverable(cmd.Context())
-			if err == nil && !recoverable {
-				a.warnUnrecoverable()
-			}
-			return err
+			return a.showing(cmd.Context(), c, func(removed bool) error { return a.listDevices(cmd.Context(), c, removed, asJSON) })
 		})
 	}
 	return cmd
+}
+
+func (a *app) listDevices(ctx context.Context, c *client.Client, removed, asJSON bool) error {
+	devices, err := c.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if err := a.printDevice(d, asJSON); err != nil {
+			return err
+		}
+	}
+	recoverable, err := c.Recoverable(ctx)
+	if err == nil && !recoverable && !removed {
+		a.warnUnrecoverable()
+	}
+	return err
 }
 
 // warnUnrecoverable says what an account without a recovery key risks.
@@ -57,14 +60,18 @@ type ownDeviceJSON struct {
 	Name    string `json:"name"`
 	This    bool   `json:"this"`
 	AddedAt moment `json:"added_at"`
+	Removed bool   `json:"device_removed,omitempty"` // true: it is this device, and off the account
 }
 
 func (a *app) printDevice(d client.Device, asJSON bool) error {
 	if asJSON {
-		return a.printJSON(ownDeviceJSON{"posthorn.device/1", d.ID.String(), d.Name, d.This, moment(d.AddedAt)})
+		return a.printJSON(ownDeviceJSON{"posthorn.device/1", d.ID.String(), d.Name, d.This, moment(d.AddedAt), d.Removed})
 	}
 	mark := ""
-	if d.This {
+	switch {
+	case d.Removed:
+		mark = "  this device, removed from the account"
+	case d.This:
 		mark = "  this device"
 	}
 	_, err := fmt.Fprintf(a.stdout, "%.16s  %-24s  added %s%s\n", d.ID.String(), visible.Text(d.Name), clock(d.AddedAt), mark)
@@ -84,7 +91,7 @@ stays readable on it. ID is the device's id, or how it begins.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the removed device as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			d, err := c.FindDevice(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -114,7 +121,7 @@ devices alone. ID is the device's id, or how it begins.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the device as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			d, err := c.FindDevice(cmd.Context(), args[0])
 			if err != nil {
 				return err

@@ -62,7 +62,7 @@ account that key. In a terminal you are asked for two of the words first.`,
 		Example: "  posthorn device recovery create\n  posthorn device recovery create --json",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withProfile(cmd.Context(), func(c *client.Client) error { return a.newPhrase(cmd, c, nil, asJSON) })
+			return a.withServer(cmd.Context(), func(c *client.Client) error { return a.newPhrase(cmd, c, nil, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the words, and then the result, as JSON")

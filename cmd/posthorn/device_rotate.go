@@ -30,7 +30,7 @@ this one.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print when the earlier keys are erased as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			erased, err := c.RotatePrekeys(cmd.Context())
 			if err != nil {
 				return err

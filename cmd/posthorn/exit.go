@@ -79,6 +79,7 @@ var verdicts = []verdict{
 	{client.ErrRenewTooLate, exitUser, "", "remove the old device on another one, and run 'posthorn device link' with another --home"},
 	{client.ErrOvertaken, exitUser, "", "run 'posthorn device link' again for another code"},
 	{client.ErrNotLinked, exitServer, "", "run 'posthorn device link' again; it finds out by itself whether this device was let in"},
+	{client.ErrRemovalUnproven, exitTrust, "", "'posthorn device list' on another device of yours shows whether it is true; run the command again later, and if it stays, ask the server's operator on another channel"},
 	{client.ErrCloned, exitTrust, "", "if you put back a backup, run 'posthorn device renew'; if not, somebody has a copy of your profile: remove this device on another one"},
 	{client.ErrHistory, exitTrust, "", "this device is linked and works; link it anew to get the rest"},
 	{recovery.ErrPhrase, exitUser, "", "a phrase has 33 words; look for a slip and type it again"},
@@ -130,7 +131,7 @@ var verdicts = []verdict{
 	{client.ErrChangedAccount, exitTrust, "", "ask them on another channel; then 'posthorn verify @NAME CODE', or 'posthorn contact accept @NAME' to take the new account"},
 	{client.ErrRoster, exitTrust, "", "the server's answer does not prove itself; tell its operator"},
 	{client.ErrStaleDevices, exitTrust, "", "try again in a moment; if it stays, tell the server's operator"},
-	{client.ErrRemoved, exitUser, "", "to write again, make this machine a new device with 'posthorn device link' and another --home"},
+	{client.ErrRemoved, exitTrust, "", removedHint},
 	{client.ErrNoDevice, exitNotFound, "", "'posthorn device list' shows the devices"},
 	{client.ErrThisDevice, exitUser, "", "run the command on another device of the account"},
 	{client.ErrDeviceName, exitUsage, "", "give a shorter name"},
@@ -171,6 +172,9 @@ func (a *app) report(ctx context.Context, err error) int {
 	}
 	if failed, ok := errors.AsType[*client.LogError](err); ok {
 		defer a.sayCause(err)
+		if errors.Is(err, client.ErrRemovalUnproven) {
+			a.say("error", client.ErrRemovalUnproven.Error())
+		}
 		return a.reportLog(failed)
 	}
 	for _, v := range verdicts {

@@ -37,8 +37,19 @@ func (a *app) withProfile(ctx context.Context, do func(*client.Client) error) er
 	if err != nil {
 		return err
 	}
-	err = do(c)
+	err = c.ProveRemoval(ctx, do(c))
 	return errors.Join(err, a.notices(ctx, c), c.Close())
+}
+
+// withServer is withProfile for a command that has nothing to do without the
+// server: on a device that was removed it says so and asks nobody.
+func (a *app) withServer(ctx context.Context, do func(*client.Client) error) error {
+	return a.withProfile(ctx, func(c *client.Client) error {
+		if err := c.Belongs(ctx); err != nil {
+			return err
+		}
+		return do(c)
+	})
 }
 
 // lockPatience is how long a command waits for another one to let go of the
@@ -81,6 +92,43 @@ func refresh(ctx context.Context, c *client.Client) error {
 		return nil
 	}
 	return err
+}
+
+// showing brings the profile up to date, as refresh does, and then shows what is
+// in it, whatever came of that: a server that lets this device in no more, rightly
+// or not, takes nothing away that was received. removed says that it was rightly.
+func (a *app) showing(ctx context.Context, c *client.Client, show func(removed bool) error) error {
+	synced := refresh(ctx, c)
+	if ctx.Err() != nil {
+		return synced
+	}
+	removed := errors.Is(synced, client.ErrRemoved)
+	if err := show(removed); err != nil {
+		return err
+	}
+	if !removed {
+		return synced
+	}
+	a.sayRemoved()
+	return nil
+}
+
+// find asks for a name that this profile has nothing to do with. A device that
+// was removed cannot ask.
+func find(ctx context.Context, c *client.Client, name account.Name) error {
+	if err := c.Belongs(ctx); err != nil {
+		return err
+	}
+	return c.Find(ctx, name)
+}
+
+// removedHint is the next step on a device that was removed.
+const removedHint = "'posthorn read --all' shows what it has received; to write again, make this machine a new device with 'posthorn device link' and another --home"
+
+// sayRemoved comes after what a removed device shows.
+func (a *app) sayRemoved() {
+	a.say("note", client.ErrRemoved.Error())
+	a.say("hint", removedHint)
 }
 
 // parsePeer reads the name of somebody else, with or without its @.

@@ -23,6 +23,8 @@ type reading struct {
 	follow bool
 	json   bool
 	sent   bool
+
+	removed bool // this device is off the account: there is nothing new to come
 }
 
 func newRead(a *app) *cobra.Command {
@@ -36,7 +38,8 @@ go out to contacts before the command ends. Nothing new is no failure: there is
 no output, also when the time of --wait has run out.
 
 If the server is out of reach, what is stored here is shown and the exit code
-is 3. Control characters in a text are shown as escapes such as \x1b; with
+is 3. A device that was removed from its account shows it too, with exit code 0:
+nothing new comes to it, so --wait and --follow are refused with 4. Control characters in a text are shown as escapes such as \x1b; with
 --json a parser gets every text back byte for byte.`,
 		Example: `  posthorn read
   posthorn read @bob --wait 10s
@@ -74,14 +77,19 @@ func (a *app) read(cmd *cobra.Command, r reading, args []string) (err error) {
 // readFrom shows what is there, and stays if it was asked to.
 func (a *app) readFrom(ctx context.Context, c *client.Client, r reading) error {
 	synced := c.Sync(ctx)
+	r.removed = errors.Is(synced, client.ErrRemoved)
 	shown, err := a.show(ctx, c, r)
 	if err != nil {
 		return err
 	}
 	r.filter.All = false
+	waits := r.follow || shown == 0 && r.wait > 0
 	switch {
 	case ctx.Err() != nil:
 		return synced
+	case r.removed && !waits:
+		a.sayRemoved()
+		return nil
 	case r.follow && (synced == nil || errors.Is(synced, client.ErrOffline)):
 		return a.follow(ctx, c, r, synced)
 	case synced == nil && shown == 0 && r.wait > 0:
@@ -149,7 +157,7 @@ const batch = 50
 func (a *app) show(ctx context.Context, c *client.Client, r reading) (shown int, err error) {
 	messages, err := c.Inbox(ctx, r.filter)
 	if errors.Is(err, client.ErrUnknownName) {
-		return 0, c.Find(ctx, r.filter.From) // nobody, or nothing from them yet
+		return 0, find(ctx, c, r.filter.From) // nobody, or nothing from them yet
 	}
 	if err != nil {
 		return 0, err
@@ -172,6 +180,9 @@ func (a *app) show(ctx context.Context, c *client.Client, r reading) (shown int,
 			return shown, err
 		}
 	}
+	if r.removed {
+		return shown, nil
+	}
 	return shown, a.noteStrangers(ctx, c, writers)
 }
 
@@ -187,6 +198,7 @@ type messageJSON struct {
 	Level        string `json:"level"`
 
 	Attachments []attachmentJSON `json:"attachments,omitempty"`
+	Removed     bool             `json:"device_removed,omitempty"` // true: the device that says this is off its account
 }
 
 func (a *app) printMessage(r reading, m client.Message) error {
@@ -194,7 +206,7 @@ func (a *app) printMessage(r reading, m client.Message) error {
 		return a.printJSON(messageJSON{
 			Schema: "posthorn.message/1", ID: m.ID.String(),
 			Conversation: string(m.Conversation), From: string(m.From), Text: m.Text,
-			SentAt: moment(m.SentAt), ReceivedAt: moment(m.ReceivedAt), Level: m.Level, Attachments: attachmentsJSON(m.Attachments),
+			SentAt: moment(m.SentAt), ReceivedAt: moment(m.ReceivedAt), Level: m.Level, Attachments: attachmentsJSON(m.Attachments), Removed: r.removed,
 		})
 	}
 	text := visible.Block(strings.TrimRight(m.Text, "\n"), "    ")

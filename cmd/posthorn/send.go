@@ -76,7 +76,7 @@ func (a *app) send(cmd *cobra.Command, s sending, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.withProfile(cmd.Context(), func(c *client.Client) error {
+	return a.withServer(cmd.Context(), func(c *client.Client) error {
 		files, err := a.upload(cmd.Context(), c, to, s.attach)
 		if err != nil {
 			return err

@@ -48,20 +48,19 @@ and when the next is due by time alone.`,
 			return err
 		}
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			if err := refresh(cmd.Context(), c); err != nil {
-				return err
-			}
-			conversation, err := c.Sessions(cmd.Context(), name)
-			if errors.Is(err, client.ErrUnknownName) {
-				conversation.Contact, err = name, c.Find(cmd.Context(), name)
-			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(conversationOf(conversation))
-			}
-			return a.printConversation(conversation)
+			return a.showing(cmd.Context(), c, func(removed bool) error {
+				conversation, err := c.Sessions(cmd.Context(), name)
+				if errors.Is(err, client.ErrUnknownName) {
+					conversation.Contact, err = name, find(cmd.Context(), c, name)
+				}
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return a.printJSON(conversationOf(conversation, removed))
+				}
+				return a.printConversation(conversation)
+			})
 		})
 	}
 	return cmd
@@ -89,7 +88,7 @@ when they are back.`,
 		if wait <= 0 {
 			return usagef(cmd, "--wait must be longer than nothing")
 		}
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
 			defer cancel()
 			err := c.Rekey(ctx, name)
@@ -116,6 +115,7 @@ type conversationJSON struct {
 	Contact string       `json:"contact"`
 	Level   *string      `json:"level"`
 	Devices []deviceJSON `json:"devices"`
+	Removed bool         `json:"device_removed,omitempty"` // true: the device that says this is off its account
 }
 
 // deviceJSON is one device of the contact in it. Without a session with the
@@ -131,8 +131,8 @@ type deviceJSON struct {
 	RekeyDueAt         moment  `json:"rekey_due_at"`
 }
 
-func conversationOf(c client.Conversation) conversationJSON {
-	out := conversationJSON{Schema: "posthorn.session/1", Contact: string(c.Contact), Level: known(c.Level), Devices: []deviceJSON{}}
+func conversationOf(c client.Conversation, removed bool) conversationJSON {
+	out := conversationJSON{Schema: "posthorn.session/1", Contact: string(c.Contact), Level: known(c.Level), Devices: []deviceJSON{}, Removed: removed}
 	for _, d := range c.Devices {
 		device := deviceJSON{DeviceID: d.DeviceID.String()}
 		if d.Level != "" {

@@ -16,8 +16,8 @@ func newStatus(a *app) *cobra.Command {
 		GroupID: groupAccount,
 		Short:   "Show the account, its server and what waits",
 		Long: `Show the account, whether its server is in reach, the account's devices, and how
-many messages wait to go out or to be read. A server out of reach is shown, not
-a failure.`,
+many messages wait to go out or to be read. A server out of reach, and that this
+device was removed from the account, is shown and no failure.`,
 		Example: `  posthorn status
   posthorn status --json`,
 		Args: arguments(0, 0, "no arguments"),
@@ -25,17 +25,16 @@ a failure.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			if err := refresh(cmd.Context(), c); err != nil {
-				return err
-			}
-			status, err := c.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(statusOf(status))
-			}
-			return a.printStatus(status)
+			return a.showing(cmd.Context(), c, func(bool) error {
+				status, err := c.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return a.printJSON(statusOf(status))
+				}
+				return a.printStatus(status)
+			})
 		})
 	}
 	return cmd
@@ -51,18 +50,22 @@ type statusJSON struct {
 	Devices   int    `json:"devices"`
 	Outbox    int    `json:"outbox"`
 	Unread    int    `json:"unread"`
+	Removed   bool   `json:"device_removed,omitempty"` // true: this device is off the account
 }
 
 func statusOf(s client.Status) statusJSON {
 	return statusJSON{
 		Schema: "posthorn.status/1", Account: string(s.Account), AccountID: s.AccountID.String(),
-		Server: s.Server, Connected: s.Connected, Devices: s.Devices, Outbox: s.Outbox, Unread: s.Unread,
+		Server: s.Server, Connected: s.Connected, Devices: s.Devices, Outbox: s.Outbox, Unread: s.Unread, Removed: s.Removed,
 	}
 }
 
 func (a *app) printStatus(s client.Status) error {
 	reach := "connected"
-	if !s.Connected {
+	switch {
+	case s.Removed:
+		reach = "this device was removed from the account"
+	case !s.Connected:
 		reach = "out of reach"
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)

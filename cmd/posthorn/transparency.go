@@ -48,8 +48,12 @@ of your devices that it holds has to be one that your account has made.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withProfile(cmd.Context(), func(c *client.Client) error {
-			err := c.CheckOwnName(cmd.Context())
-			if err != nil && !errors.Is(err, client.ErrOffline) && !errors.Is(err, client.ErrTransparency) && !errors.Is(err, client.ErrNoLog) {
+			err := c.Belongs(cmd.Context())
+			if err == nil {
+				err = c.ProveRemoval(cmd.Context(), c.CheckOwnName(cmd.Context()))
+			}
+			removed := errors.Is(err, client.ErrRemoved)
+			if err != nil && !removed && !errors.Is(err, client.ErrOffline) && !errors.Is(err, client.ErrTransparency) && !errors.Is(err, client.ErrNoLog) {
 				return err
 			}
 			view, failed := c.Log(cmd.Context())
@@ -59,6 +63,9 @@ of your devices that it holds has to be one that your account has made.`,
 			consistent := view.Known() && view.Alarm == "" && !errors.Is(err, client.ErrTransparency)
 			if failed := a.printLog(view, "", consistent, asJSON); failed != nil || errors.Is(err, client.ErrTransparency) {
 				return errors.Join(failed, err)
+			}
+			if removed {
+				a.sayRemoved()
 			}
 			if errors.Is(err, client.ErrOffline) {
 				a.say("note", "the server is out of reach, so this is the state of the last check")
@@ -86,7 +93,7 @@ and ends with exit code 6.`,
 		if err != nil {
 			return err
 		}
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			view, err := c.CheckName(cmd.Context(), name)
 			if err != nil {
 				return err
@@ -115,7 +122,7 @@ holds no secret, but the name.`,
 		if err != nil {
 			return err
 		}
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			text, err := c.ExportProof(cmd.Context(), name)
 			if err != nil {
 				return err
@@ -163,7 +170,7 @@ up to there was made anew. 'posthorn transparency keys FILE' makes such keys.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().StringVar(&cosign, "cosign", "", "sign the audited checkpoint with the keys in this `file`, and print it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.withProfile(cmd.Context(), func(c *client.Client) error {
+		return a.withServer(cmd.Context(), func(c *client.Client) error {
 			done, err := c.AuditLog(cmd.Context(), cosign)
 			if err != nil {
 				return err

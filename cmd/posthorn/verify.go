@@ -70,7 +70,7 @@ func (a *app) verify(cmd *cobra.Command, args []string, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.withProfile(cmd.Context(), func(c *client.Client) error {
+	return a.withServer(cmd.Context(), func(c *client.Client) error {
 		if len(args) == 1 {
 			return a.showCodes(cmd.Context(), c, name, o)
 		}

@@ -3,6 +3,8 @@ package liar
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,8 +29,9 @@ type front struct {
 
 	mu    sync.Mutex
 	lies  map[string]func(request, answer []byte) []byte
-	told  int    // lies
-	cut   string // the procedure that gets no answer and does not reach the server
+	told  int               // lies
+	cut   string            // the procedure that gets no answer and does not reach the server
+	says  map[string]string // by procedure: the reason for which it is refused
 	asked map[string]int
 	taken []*posthornv1.Envelope // what the client has handed over
 }
@@ -99,9 +102,13 @@ func (f *front) breaks(procedure string) {
 // to give one.
 func (f *front) answer(response *http.Response) error {
 	f.mu.Lock()
-	lie := f.lies[response.Request.URL.Path]
+	path := response.Request.URL.Path
+	lie, reason := f.lies[path], f.says[path]
 	f.mu.Unlock()
-	if lie == nil || aboutCaller(response.StatusCode) {
+	if reason != "" {
+		return refuse(response, reason)
+	}
+	if lie == nil || aboutCaller(response.StatusCode) && path != posthornv1connect.DirectoryServiceFindRemovalProcedure {
 		return nil
 	}
 	truth, err := io.ReadAll(response.Body)
@@ -122,6 +129,31 @@ func (f *front) answer(response *http.Response) error {
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 	response.Header.Set("Content-Length", strconv.Itoa(len(changed)))
 	return nil
+}
+
+// refuse makes an answer a refusal for a reason of the liar's.
+func refuse(response *http.Response, reason string) error {
+	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason})
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{
+		"code": "permission_denied", "message": "a lie",
+		"details": []any{map[string]string{"type": "posthorn.v1.ErrorDetail", "value": base64.RawStdEncoding.EncodeToString(detail)}},
+	})
+	if err != nil {
+		return err
+	}
+	response.StatusCode, response.Status, response.ContentLength = http.StatusForbidden, "", int64(len(body))
+	response.Body, response.Header = io.NopCloser(bytes.NewReader(body)), http.Header{"Content-Type": {"application/json"}}
+	return nil
+}
+
+// refuses turns every call of a procedure away for a reason that is not true.
+func (f *front) refuses(procedure, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.says = map[string]string{procedure: reason}
 }
 
 // aboutCaller reports whether a refusal is about who asks, or how often.
@@ -175,7 +207,7 @@ func (f *front) honest() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.lies)
-	f.cut = ""
+	f.cut, f.says = "", nil
 }
 
 // count says how often a procedure was asked for, and how many lies were told.

@@ -1277,6 +1277,119 @@ func (x *FindRecoverableResponse) GetProof() []byte {
 	return nil
 }
 
+type FindRemovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Proof *Proof                 `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"` // by the removed device
+	// When it is there, the answer has a proof.
+	Known         *KnownHead `protobuf:"bytes,2,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindRemovalRequest) Reset() {
+	*x = FindRemovalRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRemovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRemovalRequest) ProtoMessage() {}
+
+func (x *FindRemovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRemovalRequest.ProtoReflect.Descriptor instead.
+func (*FindRemovalRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FindRemovalRequest) GetProof() *Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *FindRemovalRequest) GetKnown() *KnownHead {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+type FindRemovalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statements    [][]byte               `protobuf:"bytes,1,rep,name=statements,proto3" json:"statements,omitempty"` // the roster as far as it is published, oldest first
+	Padding       []byte                 `protobuf:"bytes,2,opt,name=padding,proto3" json:"padding,omitempty"`       // means nothing; hides how many devices there are
+	Proof         []byte                 `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`           // kt.Answer about the account's name; only when KnownHead was sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindRemovalResponse) Reset() {
+	*x = FindRemovalResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRemovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRemovalResponse) ProtoMessage() {}
+
+func (x *FindRemovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRemovalResponse.ProtoReflect.Descriptor instead.
+func (*FindRemovalResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FindRemovalResponse) GetStatements() [][]byte {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
+func (x *FindRemovalResponse) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
+func (x *FindRemovalResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 // RosterClaim is how far a sender knows an account's roster.
 type RosterClaim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1288,7 +1401,7 @@ type RosterClaim struct {
 
 func (x *RosterClaim) Reset() {
 	*x = RosterClaim{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1413,7 @@ func (x *RosterClaim) String() string {
 func (*RosterClaim) ProtoMessage() {}
 
 func (x *RosterClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[21]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1426,7 @@ func (x *RosterClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterClaim.ProtoReflect.Descriptor instead.
 func (*RosterClaim) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{21}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RosterClaim) GetAccountId() []byte {
@@ -1343,7 +1456,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1468,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[22]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1481,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{22}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Envelope) GetId() []byte {
@@ -1409,7 +1522,7 @@ type SendRequest struct {
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1534,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[23]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1547,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{23}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SendRequest) GetEnvelopes() []*Envelope {
@@ -1460,7 +1573,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1585,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[24]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1598,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{24}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SendResponse) GetStatuses() []SendStatus {
@@ -1505,7 +1618,7 @@ type SendStreamRequest struct {
 
 func (x *SendStreamRequest) Reset() {
 	*x = SendStreamRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1630,7 @@ func (x *SendStreamRequest) String() string {
 func (*SendStreamRequest) ProtoMessage() {}
 
 func (x *SendStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[25]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1643,7 @@ func (x *SendStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendStreamRequest.ProtoReflect.Descriptor instead.
 func (*SendStreamRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{25}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SendStreamRequest) GetNumber() uint64 {
@@ -1556,7 +1669,7 @@ type SendStreamResponse struct {
 
 func (x *SendStreamResponse) Reset() {
 	*x = SendStreamResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1568,7 +1681,7 @@ func (x *SendStreamResponse) String() string {
 func (*SendStreamResponse) ProtoMessage() {}
 
 func (x *SendStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[26]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1581,7 +1694,7 @@ func (x *SendStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendStreamResponse.ProtoReflect.Descriptor instead.
 func (*SendStreamResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{26}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SendStreamResponse) GetAnswers() []*SendAnswer {
@@ -1606,7 +1719,7 @@ type SendAnswer struct {
 
 func (x *SendAnswer) Reset() {
 	*x = SendAnswer{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1731,7 @@ func (x *SendAnswer) String() string {
 func (*SendAnswer) ProtoMessage() {}
 
 func (x *SendAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[27]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1744,7 @@ func (x *SendAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendAnswer.ProtoReflect.Descriptor instead.
 func (*SendAnswer) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{27}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SendAnswer) GetNumber() uint64 {
@@ -1694,7 +1807,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1819,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[28]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1832,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{28}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1751,7 +1864,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1876,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[29]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1889,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{29}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
 }
 
 // Delivery is an envelope as the recipient device gets it.
@@ -1794,7 +1907,7 @@ type Delivery struct {
 
 func (x *Delivery) Reset() {
 	*x = Delivery{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1919,7 @@ func (x *Delivery) String() string {
 func (*Delivery) ProtoMessage() {}
 
 func (x *Delivery) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[30]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1932,7 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
 func (*Delivery) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{30}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Delivery) GetSeq() uint64 {
@@ -1876,7 +1989,7 @@ type ReceiveResponse struct {
 
 func (x *ReceiveResponse) Reset() {
 	*x = ReceiveResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2001,7 @@ func (x *ReceiveResponse) String() string {
 func (*ReceiveResponse) ProtoMessage() {}
 
 func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[31]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2014,7 @@ func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
 func (*ReceiveResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{31}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReceiveResponse) GetDeliveries() []*Delivery {
@@ -1942,7 +2055,7 @@ type AckRequest struct {
 
 func (x *AckRequest) Reset() {
 	*x = AckRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2067,7 @@ func (x *AckRequest) String() string {
 func (*AckRequest) ProtoMessage() {}
 
 func (x *AckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[32]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2080,7 @@ func (x *AckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckRequest.ProtoReflect.Descriptor instead.
 func (*AckRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{32}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AckRequest) GetSeq() uint64 {
@@ -1992,7 +2105,7 @@ type AckResponse struct {
 
 func (x *AckResponse) Reset() {
 	*x = AckResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2117,7 @@ func (x *AckResponse) String() string {
 func (*AckResponse) ProtoMessage() {}
 
 func (x *AckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[33]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2130,7 @@ func (x *AckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckResponse.ProtoReflect.Descriptor instead.
 func (*AckResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{33}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
 }
 
 type StartUploadRequest struct {
@@ -2030,7 +2143,7 @@ type StartUploadRequest struct {
 
 func (x *StartUploadRequest) Reset() {
 	*x = StartUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2155,7 @@ func (x *StartUploadRequest) String() string {
 func (*StartUploadRequest) ProtoMessage() {}
 
 func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[34]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2168,7 @@ func (x *StartUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadRequest.ProtoReflect.Descriptor instead.
 func (*StartUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{34}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StartUploadRequest) GetNonce() []byte {
@@ -2083,7 +2196,7 @@ type StartUploadResponse struct {
 
 func (x *StartUploadResponse) Reset() {
 	*x = StartUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2208,7 @@ func (x *StartUploadResponse) String() string {
 func (*StartUploadResponse) ProtoMessage() {}
 
 func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[35]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2221,7 @@ func (x *StartUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartUploadResponse.ProtoReflect.Descriptor instead.
 func (*StartUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{35}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StartUploadResponse) GetId() []byte {
@@ -2143,7 +2256,7 @@ type UploadPartRequest struct {
 
 func (x *UploadPartRequest) Reset() {
 	*x = UploadPartRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2268,7 @@ func (x *UploadPartRequest) String() string {
 func (*UploadPartRequest) ProtoMessage() {}
 
 func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[36]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2281,7 @@ func (x *UploadPartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartRequest.ProtoReflect.Descriptor instead.
 func (*UploadPartRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{36}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UploadPartRequest) GetId() []byte {
@@ -2201,7 +2314,7 @@ type UploadPartResponse struct {
 
 func (x *UploadPartResponse) Reset() {
 	*x = UploadPartResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2326,7 @@ func (x *UploadPartResponse) String() string {
 func (*UploadPartResponse) ProtoMessage() {}
 
 func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[37]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2339,7 @@ func (x *UploadPartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadPartResponse.ProtoReflect.Descriptor instead.
 func (*UploadPartResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{37}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UploadPartResponse) GetOffset() uint64 {
@@ -2246,7 +2359,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +2371,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[38]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +2384,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{38}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FinishUploadRequest) GetId() []byte {
@@ -2296,7 +2409,7 @@ type FinishUploadResponse struct {
 
 func (x *FinishUploadResponse) Reset() {
 	*x = FinishUploadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2421,7 @@ func (x *FinishUploadResponse) String() string {
 func (*FinishUploadResponse) ProtoMessage() {}
 
 func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[39]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2434,7 @@ func (x *FinishUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadResponse.ProtoReflect.Descriptor instead.
 func (*FinishUploadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{39}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
 }
 
 type FetchAttachmentRequest struct {
@@ -2335,7 +2448,7 @@ type FetchAttachmentRequest struct {
 
 func (x *FetchAttachmentRequest) Reset() {
 	*x = FetchAttachmentRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2460,7 @@ func (x *FetchAttachmentRequest) String() string {
 func (*FetchAttachmentRequest) ProtoMessage() {}
 
 func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[40]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2473,7 @@ func (x *FetchAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{40}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FetchAttachmentRequest) GetId() []byte {
@@ -2394,7 +2507,7 @@ type FetchAttachmentResponse struct {
 
 func (x *FetchAttachmentResponse) Reset() {
 	*x = FetchAttachmentResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2519,7 @@ func (x *FetchAttachmentResponse) String() string {
 func (*FetchAttachmentResponse) ProtoMessage() {}
 
 func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[41]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2532,7 @@ func (x *FetchAttachmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchAttachmentResponse.ProtoReflect.Descriptor instead.
 func (*FetchAttachmentResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{41}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FetchAttachmentResponse) GetData() []byte {
@@ -2445,7 +2558,7 @@ type GetHeadRequest struct {
 
 func (x *GetHeadRequest) Reset() {
 	*x = GetHeadRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2457,7 +2570,7 @@ func (x *GetHeadRequest) String() string {
 func (*GetHeadRequest) ProtoMessage() {}
 
 func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[42]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2470,7 +2583,7 @@ func (x *GetHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadRequest.ProtoReflect.Descriptor instead.
 func (*GetHeadRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{42}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetHeadRequest) GetKnownSize() uint64 {
@@ -2493,7 +2606,7 @@ type GetHeadResponse struct {
 
 func (x *GetHeadResponse) Reset() {
 	*x = GetHeadResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2618,7 @@ func (x *GetHeadResponse) String() string {
 func (*GetHeadResponse) ProtoMessage() {}
 
 func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[43]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2631,7 @@ func (x *GetHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHeadResponse.ProtoReflect.Descriptor instead.
 func (*GetHeadResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{43}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetHeadResponse) GetCheckpoint() []byte {
@@ -2566,7 +2679,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2691,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[44]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2704,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{44}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -2617,7 +2730,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2742,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[45]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2755,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{45}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -2661,7 +2774,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2786,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2799,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -2707,7 +2820,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2719,7 +2832,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2732,7 +2845,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2759,7 +2872,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2884,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2897,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2810,7 +2923,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +2935,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +2948,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2857,7 +2970,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +2982,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +2995,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -2915,7 +3028,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3040,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3053,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -2961,7 +3074,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3086,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3099,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -3018,7 +3131,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3030,7 +3143,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3043,7 +3156,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{53}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{55}
 }
 
 type FetchPairingRequest struct {
@@ -3056,7 +3169,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3181,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3194,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{54}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -3107,7 +3220,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3119,7 +3232,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3132,7 +3245,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{55}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -3155,7 +3268,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3167,7 +3280,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3180,7 +3293,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{56}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -3301,7 +3414,16 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"statements\x18\x02 \x03(\fR\n" +
 	"statements\x12\x18\n" +
 	"\apadding\x18\x03 \x01(\fR\apadding\x12\x14\n" +
-	"\x05proof\x18\x04 \x01(\fR\x05proof\">\n" +
+	"\x05proof\x18\x04 \x01(\fR\x05proof\"l\n" +
+	"\x12FindRemovalRequest\x12(\n" +
+	"\x05proof\x18\x01 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\x12,\n" +
+	"\x05known\x18\x02 \x01(\v2\x16.posthorn.v1.KnownHeadR\x05known\"e\n" +
+	"\x13FindRemovalResponse\x12\x1e\n" +
+	"\n" +
+	"statements\x18\x01 \x03(\fR\n" +
+	"statements\x12\x18\n" +
+	"\apadding\x18\x02 \x01(\fR\apadding\x12\x14\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof\">\n" +
 	"\vRosterClaim\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12\x10\n" +
@@ -3437,7 +3559,7 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x18SEND_STATUS_STALE_ROSTER\x10\x052\xb7\x01\n" +
 	"\vAuthService\x12S\n" +
 	"\fGetChallenge\x12 .posthorn.v1.GetChallengeRequest\x1a!.posthorn.v1.GetChallengeResponse\x12S\n" +
-	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xd9\x04\n" +
+	"\fAuthenticate\x12 .posthorn.v1.AuthenticateRequest\x1a!.posthorn.v1.AuthenticateResponse2\xab\x05\n" +
 	"\x10DirectoryService\x12G\n" +
 	"\bRegister\x12\x1c.posthorn.v1.RegisterRequest\x1a\x1d.posthorn.v1.RegisterResponse\x12M\n" +
 	"\n" +
@@ -3446,7 +3568,8 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\vFetchBundle\x12\x1f.posthorn.v1.FetchBundleRequest\x1a .posthorn.v1.FetchBundleResponse\x12S\n" +
 	"\fUpdateRoster\x12 .posthorn.v1.UpdateRosterRequest\x1a!.posthorn.v1.UpdateRosterResponse\x12P\n" +
 	"\vHoldAccount\x12\x1f.posthorn.v1.HoldAccountRequest\x1a .posthorn.v1.HoldAccountResponse\x12\\\n" +
-	"\x0fFindRecoverable\x12#.posthorn.v1.FindRecoverableRequest\x1a$.posthorn.v1.FindRecoverableResponse2\xa2\x02\n" +
+	"\x0fFindRecoverable\x12#.posthorn.v1.FindRecoverableRequest\x1a$.posthorn.v1.FindRecoverableResponse\x12P\n" +
+	"\vFindRemoval\x12\x1f.posthorn.v1.FindRemovalRequest\x1a .posthorn.v1.FindRemovalResponse2\xa2\x02\n" +
 	"\x0eMailboxService\x12;\n" +
 	"\x04Send\x12\x18.posthorn.v1.SendRequest\x1a\x19.posthorn.v1.SendResponse\x12Q\n" +
 	"\n" +
@@ -3483,7 +3606,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -3507,42 +3630,44 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*HoldAccountResponse)(nil),     // 19: posthorn.v1.HoldAccountResponse
 	(*FindRecoverableRequest)(nil),  // 20: posthorn.v1.FindRecoverableRequest
 	(*FindRecoverableResponse)(nil), // 21: posthorn.v1.FindRecoverableResponse
-	(*RosterClaim)(nil),             // 22: posthorn.v1.RosterClaim
-	(*Envelope)(nil),                // 23: posthorn.v1.Envelope
-	(*SendRequest)(nil),             // 24: posthorn.v1.SendRequest
-	(*SendResponse)(nil),            // 25: posthorn.v1.SendResponse
-	(*SendStreamRequest)(nil),       // 26: posthorn.v1.SendStreamRequest
-	(*SendStreamResponse)(nil),      // 27: posthorn.v1.SendStreamResponse
-	(*SendAnswer)(nil),              // 28: posthorn.v1.SendAnswer
-	(*Refusal)(nil),                 // 29: posthorn.v1.Refusal
-	(*ReceiveRequest)(nil),          // 30: posthorn.v1.ReceiveRequest
-	(*Delivery)(nil),                // 31: posthorn.v1.Delivery
-	(*ReceiveResponse)(nil),         // 32: posthorn.v1.ReceiveResponse
-	(*AckRequest)(nil),              // 33: posthorn.v1.AckRequest
-	(*AckResponse)(nil),             // 34: posthorn.v1.AckResponse
-	(*StartUploadRequest)(nil),      // 35: posthorn.v1.StartUploadRequest
-	(*StartUploadResponse)(nil),     // 36: posthorn.v1.StartUploadResponse
-	(*UploadPartRequest)(nil),       // 37: posthorn.v1.UploadPartRequest
-	(*UploadPartResponse)(nil),      // 38: posthorn.v1.UploadPartResponse
-	(*FinishUploadRequest)(nil),     // 39: posthorn.v1.FinishUploadRequest
-	(*FinishUploadResponse)(nil),    // 40: posthorn.v1.FinishUploadResponse
-	(*FetchAttachmentRequest)(nil),  // 41: posthorn.v1.FetchAttachmentRequest
-	(*FetchAttachmentResponse)(nil), // 42: posthorn.v1.FetchAttachmentResponse
-	(*GetHeadRequest)(nil),          // 43: posthorn.v1.GetHeadRequest
-	(*GetHeadResponse)(nil),         // 44: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 45: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 46: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 47: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 48: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 49: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 50: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 51: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 52: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 53: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 54: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 55: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 56: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 57: posthorn.v1.ErrorDetail
+	(*FindRemovalRequest)(nil),      // 22: posthorn.v1.FindRemovalRequest
+	(*FindRemovalResponse)(nil),     // 23: posthorn.v1.FindRemovalResponse
+	(*RosterClaim)(nil),             // 24: posthorn.v1.RosterClaim
+	(*Envelope)(nil),                // 25: posthorn.v1.Envelope
+	(*SendRequest)(nil),             // 26: posthorn.v1.SendRequest
+	(*SendResponse)(nil),            // 27: posthorn.v1.SendResponse
+	(*SendStreamRequest)(nil),       // 28: posthorn.v1.SendStreamRequest
+	(*SendStreamResponse)(nil),      // 29: posthorn.v1.SendStreamResponse
+	(*SendAnswer)(nil),              // 30: posthorn.v1.SendAnswer
+	(*Refusal)(nil),                 // 31: posthorn.v1.Refusal
+	(*ReceiveRequest)(nil),          // 32: posthorn.v1.ReceiveRequest
+	(*Delivery)(nil),                // 33: posthorn.v1.Delivery
+	(*ReceiveResponse)(nil),         // 34: posthorn.v1.ReceiveResponse
+	(*AckRequest)(nil),              // 35: posthorn.v1.AckRequest
+	(*AckResponse)(nil),             // 36: posthorn.v1.AckResponse
+	(*StartUploadRequest)(nil),      // 37: posthorn.v1.StartUploadRequest
+	(*StartUploadResponse)(nil),     // 38: posthorn.v1.StartUploadResponse
+	(*UploadPartRequest)(nil),       // 39: posthorn.v1.UploadPartRequest
+	(*UploadPartResponse)(nil),      // 40: posthorn.v1.UploadPartResponse
+	(*FinishUploadRequest)(nil),     // 41: posthorn.v1.FinishUploadRequest
+	(*FinishUploadResponse)(nil),    // 42: posthorn.v1.FinishUploadResponse
+	(*FetchAttachmentRequest)(nil),  // 43: posthorn.v1.FetchAttachmentRequest
+	(*FetchAttachmentResponse)(nil), // 44: posthorn.v1.FetchAttachmentResponse
+	(*GetHeadRequest)(nil),          // 45: posthorn.v1.GetHeadRequest
+	(*GetHeadResponse)(nil),         // 46: posthorn.v1.GetHeadResponse
+	(*GetConsistencyRequest)(nil),   // 47: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 48: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 49: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 50: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 51: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 52: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 53: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 54: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 55: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 56: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 57: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 58: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 59: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
@@ -3550,68 +3675,72 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 2: posthorn.v1.RegisterRequest.proof:type_name -> posthorn.v1.Proof
 	10, // 3: posthorn.v1.GetAccountRequest.known:type_name -> posthorn.v1.KnownHead
 	10, // 4: posthorn.v1.FindRecoverableRequest.known:type_name -> posthorn.v1.KnownHead
-	23, // 5: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
-	22, // 6: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
-	0,  // 7: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
-	24, // 8: posthorn.v1.SendStreamRequest.send:type_name -> posthorn.v1.SendRequest
-	28, // 9: posthorn.v1.SendStreamResponse.answers:type_name -> posthorn.v1.SendAnswer
-	25, // 10: posthorn.v1.SendAnswer.sent:type_name -> posthorn.v1.SendResponse
-	29, // 11: posthorn.v1.SendAnswer.refused:type_name -> posthorn.v1.Refusal
-	57, // 12: posthorn.v1.Refusal.detail:type_name -> posthorn.v1.ErrorDetail
-	31, // 13: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	48, // 14: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	51, // 15: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 16: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 17: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	7,  // 18: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	9,  // 19: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	12, // 20: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	14, // 21: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	16, // 22: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
-	18, // 23: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	20, // 24: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
-	24, // 25: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	26, // 26: posthorn.v1.MailboxService.SendStream:input_type -> posthorn.v1.SendStreamRequest
-	30, // 27: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	33, // 28: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	35, // 29: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	37, // 30: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	39, // 31: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	41, // 32: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	43, // 33: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	45, // 34: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	47, // 35: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	50, // 36: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	53, // 37: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	55, // 38: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 39: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	6,  // 40: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	8,  // 41: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	11, // 42: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	13, // 43: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	15, // 44: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 45: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	19, // 46: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	21, // 47: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	25, // 48: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	27, // 49: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
-	32, // 50: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	34, // 51: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	36, // 52: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	38, // 53: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	40, // 54: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	42, // 55: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	44, // 56: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	46, // 57: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	49, // 58: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	52, // 59: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	54, // 60: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	56, // 61: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	39, // [39:62] is the sub-list for method output_type
-	16, // [16:39] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 5: posthorn.v1.FindRemovalRequest.proof:type_name -> posthorn.v1.Proof
+	10, // 6: posthorn.v1.FindRemovalRequest.known:type_name -> posthorn.v1.KnownHead
+	25, // 7: posthorn.v1.SendRequest.envelopes:type_name -> posthorn.v1.Envelope
+	24, // 8: posthorn.v1.SendRequest.claims:type_name -> posthorn.v1.RosterClaim
+	0,  // 9: posthorn.v1.SendResponse.statuses:type_name -> posthorn.v1.SendStatus
+	26, // 10: posthorn.v1.SendStreamRequest.send:type_name -> posthorn.v1.SendRequest
+	30, // 11: posthorn.v1.SendStreamResponse.answers:type_name -> posthorn.v1.SendAnswer
+	27, // 12: posthorn.v1.SendAnswer.sent:type_name -> posthorn.v1.SendResponse
+	31, // 13: posthorn.v1.SendAnswer.refused:type_name -> posthorn.v1.Refusal
+	59, // 14: posthorn.v1.Refusal.detail:type_name -> posthorn.v1.ErrorDetail
+	33, // 15: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
+	50, // 16: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	53, // 17: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	1,  // 18: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 19: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	7,  // 20: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	9,  // 21: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	12, // 22: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	14, // 23: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 24: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	18, // 25: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	20, // 26: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	22, // 27: posthorn.v1.DirectoryService.FindRemoval:input_type -> posthorn.v1.FindRemovalRequest
+	26, // 28: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	28, // 29: posthorn.v1.MailboxService.SendStream:input_type -> posthorn.v1.SendStreamRequest
+	32, // 30: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	35, // 31: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	37, // 32: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	39, // 33: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	41, // 34: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	43, // 35: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	45, // 36: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	47, // 37: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	49, // 38: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	52, // 39: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	55, // 40: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	57, // 41: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 42: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 43: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 44: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 45: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 46: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 47: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 48: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 49: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 50: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	23, // 51: posthorn.v1.DirectoryService.FindRemoval:output_type -> posthorn.v1.FindRemovalResponse
+	27, // 52: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	29, // 53: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
+	34, // 54: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	36, // 55: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	38, // 56: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	40, // 57: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	42, // 58: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	44, // 59: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	46, // 60: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	48, // 61: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	51, // 62: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	54, // 63: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	56, // 64: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	58, // 65: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	42, // [42:66] is the sub-list for method output_type
+	18, // [18:42] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
@@ -3624,7 +3753,7 @@ func file_posthorn_v1_posthorn_proto_init() {
 		(*GetAccountRequest_AccountId)(nil),
 	}
 	file_posthorn_v1_posthorn_proto_msgTypes[9].OneofWrappers = []any{}
-	file_posthorn_v1_posthorn_proto_msgTypes[27].OneofWrappers = []any{
+	file_posthorn_v1_posthorn_proto_msgTypes[29].OneofWrappers = []any{
 		(*SendAnswer_Sent)(nil),
 		(*SendAnswer_Refused)(nil),
 	}
@@ -3634,7 +3763,7 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   57,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -64,6 +64,9 @@ const (
 	// DirectoryServiceFindRecoverableProcedure is the procedure name of the DirectoryService's
 	// FindRecoverable RPC.
 	DirectoryServiceFindRecoverableProcedure = "/posthorn.v1.DirectoryService/FindRecoverable"
+	// DirectoryServiceFindRemovalProcedure is the procedure name of the DirectoryService's FindRemoval
+	// RPC.
+	DirectoryServiceFindRemovalProcedure = "/posthorn.v1.DirectoryService/FindRemoval"
 	// MailboxServiceSendProcedure is the procedure name of the MailboxService's Send RPC.
 	MailboxServiceSendProcedure = "/posthorn.v1.MailboxService/Send"
 	// MailboxServiceSendStreamProcedure is the procedure name of the MailboxService's SendStream RPC.
@@ -258,6 +261,13 @@ var (
 			Procedure:  DirectoryServiceFindRecoverableProcedure,
 		}
 	})
+	directoryServiceFindRemovalSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("DirectoryService").Methods().ByName("FindRemoval"),
+			Procedure:  DirectoryServiceFindRemovalProcedure,
+		}
+	})
 )
 
 // DirectoryServiceClient is a client for the posthorn.v1.DirectoryService service.
@@ -281,6 +291,9 @@ type DirectoryServiceClient interface {
 	// FindRecoverable returns an account to whoever has its recovery key, and no
 	// device. Without that key nobody learns whether the name is taken.
 	FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error)
+	// FindRemoval shows a device that its account has removed the roster that says
+	// so. The device gets no token any more, and believes nobody's word for it.
+	FindRemoval(context.Context, *v1.FindRemovalRequest) (*v1.FindRemovalResponse, error)
 }
 
 // NewDirectoryServiceClient constructs a client for the posthorn.v1.DirectoryService service.
@@ -310,6 +323,9 @@ type DirectoryServiceHandler interface {
 	// FindRecoverable returns an account to whoever has its recovery key, and no
 	// device. Without that key nobody learns whether the name is taken.
 	FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error)
+	// FindRemoval shows a device that its account has removed the roster that says
+	// so. The device gets no token any more, and believes nobody's word for it.
+	FindRemoval(context.Context, *v1.FindRemovalRequest) (*v1.FindRemovalResponse, error)
 }
 
 // RegisterDirectoryServiceHandler registers svc as the posthorn.v1.DirectoryService implementation
@@ -324,6 +340,7 @@ func RegisterDirectoryServiceHandler(server *connect.Server, svc DirectoryServic
 		connect.Method{Spec: directoryServiceUpdateRosterSpec(), Handler: adapter.updateRoster},
 		connect.Method{Spec: directoryServiceHoldAccountSpec(), Handler: adapter.holdAccount},
 		connect.Method{Spec: directoryServiceFindRecoverableSpec(), Handler: adapter.findRecoverable},
+		connect.Method{Spec: directoryServiceFindRemovalSpec(), Handler: adapter.findRemoval},
 	)
 }
 
@@ -356,6 +373,10 @@ func (UnimplementedDirectoryServiceHandler) HoldAccount(context.Context, *v1.Hol
 
 func (UnimplementedDirectoryServiceHandler) FindRecoverable(context.Context, *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.FindRecoverable is not implemented")
+}
+
+func (UnimplementedDirectoryServiceHandler) FindRemoval(context.Context, *v1.FindRemovalRequest) (*v1.FindRemovalResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.DirectoryService.FindRemoval is not implemented")
 }
 
 type directoryServiceClient struct {
@@ -413,6 +434,14 @@ func (c *directoryServiceClient) HoldAccount(ctx context.Context, req *v1.HoldAc
 func (c *directoryServiceClient) FindRecoverable(ctx context.Context, req *v1.FindRecoverableRequest) (*v1.FindRecoverableResponse, error) {
 	var res v1.FindRecoverableResponse
 	if err := c.client.CallUnary(ctx, directoryServiceFindRecoverableSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *directoryServiceClient) FindRemoval(ctx context.Context, req *v1.FindRemovalRequest) (*v1.FindRemovalResponse, error) {
+	var res v1.FindRemovalResponse
+	if err := c.client.CallUnary(ctx, directoryServiceFindRemovalSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -498,6 +527,18 @@ func (h directoryServiceHandler) findRecoverable(ctx context.Context, _ connect.
 		return err
 	}
 	res, err := h.svc.FindRecoverable(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h directoryServiceHandler) findRemoval(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FindRemovalRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.FindRemoval(ctx, &req)
 	if err != nil {
 		return err
 	}
