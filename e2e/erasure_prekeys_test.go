@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,9 +31,7 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 	env := "POSTHORN_TEST_CLOCK_OFFSET=@" + offset
 	move := func(by time.Duration) {
 		t.Helper()
-		if err := os.WriteFile(offset, []byte(by.String()+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		setOffset(t, offset, by)
 	}
 	move(0)
 	d := newDaemon(t, filepath.Join(t.TempDir(), "server"))
@@ -133,9 +130,9 @@ func (w *talker) drawn(kind string, n int) created {
 // until waits for what a running process does by itself.
 func (w *talker) until(what string, done func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("%s: not within a minute: %s", w.name, what)
+			w.t.Fatalf("%s: not within %v: %s", w.name, patience, what)
 		}
 	}
 }

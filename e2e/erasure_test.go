@@ -50,7 +50,7 @@ func scanConversation(t *testing.T, v variant, mustBeGone bool) {
 	for range 16 {
 		alice.say("bob 6")
 	}
-	time.Sleep(3 * time.Second) // nothing is owed any more
+	awaitQuiet(t, alice.secrets, bob.secrets) // nothing is owed any more
 	for _, who := range []*talker{alice, bob} {
 		who.collect()
 		who.scan(v, mustBeGone)
@@ -120,7 +120,7 @@ func (w *talker) collect() {
 	if err := w.process.Process.Signal(syscall.SIGUSR1); err != nil {
 		w.t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if countKinds(readSecrets(w.t, w.secrets))["collected"] > before {
 			return
 		}
@@ -247,7 +247,7 @@ func (w *talker) halt() {
 	if err := w.process.Process.Signal(syscall.SIGSTOP); err != nil {
 		w.t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); !stopped(w.process.Process.Pid); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !stopped(w.process.Process.Pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatal("the process does not stop")
 		}

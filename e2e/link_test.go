@@ -24,7 +24,7 @@ func linkedCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: linked NEW OLD")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	home := func(name string) []string { return []string{"--home", ts.MkAbs(name), "device"} }
 	waiting := exec.CommandContext(ctx, "posthorn", append(home(args[0]), "link", "--server", ts.Getenv("SERVER"), "--name", args[0], "--json")...)
@@ -116,7 +116,11 @@ func opens(p *person) bool { return p.run("status").code == 0 }
 // linkOnce runs both commands, and kills one of them after a time.
 func linkOnce(t *testing.T, server *daemon, laptop, old *person, limit *time.Duration, killNew bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	bound := patience
+	if limit != nil {
+		bound = time.Minute // whoever waits for the dead one
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	newCtx, oldCtx := ctx, ctx
 	if limit != nil {

@@ -29,7 +29,7 @@ func behindDoor(t *testing.T) (database *door, nodes [2]*daemon) {
 // turns waits until /readyz answers with a status, and says for how long.
 func (d *daemon) turns(status int) time.Duration {
 	d.t.Helper()
-	began, caller := time.Now(), http.Client{Timeout: 5 * time.Second}
+	began, caller := time.Now(), http.Client{Timeout: time.Minute}
 	for ; ; time.Sleep(50 * time.Millisecond) {
 		answer, err := caller.Get(d.url() + "/readyz")
 		if err != nil {
@@ -39,7 +39,7 @@ func (d *daemon) turns(status int) time.Duration {
 		if answer.StatusCode == status {
 			return time.Since(began)
 		}
-		if time.Since(began) > 2*time.Minute {
+		if time.Since(began) > patience {
 			d.t.Fatalf("readyz stays at %d, want %d", answer.StatusCode, status)
 		}
 	}

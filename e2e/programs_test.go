@@ -22,6 +22,10 @@ import (
 	"github.com/posthorn/posthorn/internal/machine"
 )
 
+// patience is how long a test waits for anything that has to happen. It only ends
+// what hangs: a machine with other work is many times slower than a quiet one.
+const patience = 5 * time.Minute
+
 // binaries is where TestMain puts the programs under test.
 var binaries string
 
@@ -193,13 +197,13 @@ func (p *person) environment() []string {
 	return append(append(os.Environ(), "POSTHORN_PASSPHRASE_FILE="+p.passphrase), p.env...)
 }
 
-// run runs a command to its end, a minute at most.
+// run runs a command to its end.
 func (p *person) run(args ...string) result { return p.feed("", args...) }
 
 // feed is run with standard input.
 func (p *person) feed(stdin string, args ...string) result {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	cmd := p.command(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)

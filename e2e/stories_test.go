@@ -109,7 +109,7 @@ func heldCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: held FOLDER")
 	}
 	lock := flock.New(filepath.Join(ts.MkAbs(args[0]), "lock"))
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		free, err := lock.TryLock()
 		ts.Check(err)
 		if !free {
@@ -117,7 +117,7 @@ func heldCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(lock.Unlock())
 	}
-	ts.Fatalf("nobody took %s in a minute", args[0])
+	ts.Fatalf("nobody took %s in %v", args[0], patience)
 }
 
 func rememberCommand(ts *testscript.TestScript, neg bool, args []string) {

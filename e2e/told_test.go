@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestWhoFollowsIsToldAtOnce: a code to compare is shown while the program that
@@ -18,7 +17,7 @@ func TestWhoFollowsIsToldAtOnce(t *testing.T) {
 	alice.must("send", "@bob", "hello")
 	bob.must("send", "@alice", "hello")
 	alice.must("read")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	follow := bob.command(ctx, "read", "--follow")
 	told, err := follow.StderrPipe()
@@ -40,9 +39,9 @@ func TestWhoFollowsIsToldAtOnce(t *testing.T) {
 	}()
 	for code := ""; !strings.Contains(code, `"short_code":"`); { // until bob's program has connected
 		if ctx.Err() != nil {
-			t.Fatal("no live comparison within a minute")
+			t.Fatalf("no live comparison within %v", patience)
 		}
-		code = alice.must("verify", "@bob", "--wait", "5s", "--json")
+		code = alice.must("verify", "@bob", "--wait", "1m", "--json")
 	}
 	if !<-shown {
 		t.Error("the code was not shown while the program ran")

@@ -16,7 +16,7 @@ const offsetVariable = "POSTHORN_TEST_CLOCK_OFFSET"
 const longestNap = time.Second
 
 // patience is how long a file that is just being rewritten may be empty.
-const patience = time.Second
+const patience = time.Minute
 
 // Now is the product's time: the machine's, shifted by the offset, which is
 // read again at every call. It panics when the offset is not a duration or its

@@ -60,7 +60,7 @@ func burst(ctx context.Context, c *client.Client, name account.Name, count int) 
 			return err
 		}
 	}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		messages, err := c.Inbox(ctx, client.Filter{From: name, All: true})
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func burst(ctx context.Context, c *client.Client, name account.Name, count int) 
 			}
 		}
 	}
-	return fmt.Errorf("no receipt from @%s within a minute", name)
+	return fmt.Errorf("no receipt from @%s within five minutes", name)
 }
 
 func passphrase(bool) ([]byte, error) {
