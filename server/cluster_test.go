@@ -20,10 +20,11 @@ import (
 	"github.com/posthorn/posthorn/server/store/memory"
 )
 
-// hurried makes nodes notice each other faster than real ones.
+// hurried makes nodes notice each other faster than real ones. One that a busy
+// machine holds up for a while stays one of them.
 func hurried(t *testing.T) {
 	was := pace
-	pace = tempo{beat: 100 * time.Millisecond, watch: 400 * time.Millisecond, silence: 500 * time.Millisecond, lease: time.Second, forget: 3 * time.Second}
+	pace = tempo{beat: 100 * time.Millisecond, watch: 400 * time.Millisecond, silence: 2 * time.Second, lease: time.Hour, forget: time.Hour}
 	t.Cleanup(func() { pace = was })
 }
 
@@ -49,17 +50,33 @@ func patient() Limits {
 	return l
 }
 
-// healthy waits until all nodes hear each other.
+// healthy waits until all nodes hear each other, or until none does.
 func healthy(t *testing.T, want bool, all ...*office) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if !slices.ContainsFunc(all, func(o *office) bool { return o.srv.cluster.healthy() != want }) {
-			return
+	await(t, func() bool {
+		return !slices.ContainsFunc(all, func(o *office) bool { return o.srv.cluster.healthy() != want })
+	})
+}
+
+// hears waits until a node has heard so many others. The time that a new one is
+// given to be heard is no sign of it, a later one is.
+func (o *office) hears(others int) {
+	o.t.Helper()
+	m, given := o.srv.cluster.members, map[string]time.Duration{}
+	await(o.t, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		heard := 0
+		for id, p := range m.peers {
+			if _, seen := given[id]; !seen {
+				given[id] = p.heard
+			}
+			if p.heard > given[id] {
+				heard++
+			}
 		}
-		if time.Now().After(end) {
-			t.Fatalf("nodes never became healthy=%v", want)
-		}
-	}
+		return heard == others
+	})
 }
 
 // three nodes over one store and a NATS server, which hear each other.
@@ -69,7 +86,9 @@ func three(t *testing.T, limits Limits) (nats *bustest.Server, all []*office) {
 	for i := range 3 {
 		all = append(all, node(t, s, fmt.Sprintf("node-%d", i), onNATS(t, nats), limits))
 	}
-	time.Sleep(2 * pace.silence) // nobody is given credit any more
+	for _, o := range all {
+		o.hears(2)
+	}
 	healthy(t, true, all...)
 	return nats, all
 }
@@ -138,7 +157,7 @@ func TestDeviceMovesBetweenNodes(t *testing.T) {
 func TestNodesWithoutABus(t *testing.T) {
 	hurried(t)
 	l := limitless()
-	l.Repair, l.RepairNoBus = time.Hour, 100*time.Millisecond
+	l.Repair, l.RepairNoBus = time.Hour, 100*time.Millisecond // what comes at all was looked for
 	s := memory.New()
 	here, there := node(t, s, "here", nil, l), node(t, s, "there", nil, l)
 	healthy(t, false, here, there)
@@ -146,11 +165,8 @@ func TestNodesWithoutABus(t *testing.T) {
 	heard := bob.listen()
 	heard.catchUp()
 	for i := range 10 {
-		began := time.Now()
 		alice.sendAll(envelope(bob, fmt.Sprint(i)))
-		if took := heard.gets(fmt.Sprint(i), began); took > 5*time.Second {
-			t.Errorf("it took %v", took)
-		}
+		heard.gets(fmt.Sprint(i), time.Now())
 	}
 }
 
@@ -160,9 +176,9 @@ var hurts = map[string]struct{ hurt, heal func(*bustest.Server) }{
 	"paused": {(*bustest.Server).Pause, (*bustest.Server).Resume},
 }
 
-// TestWithoutNATS: while the bus is gone, envelopes come within the bound that
-// the limits set once the failure is noticed, each once and in order; and when
-// it is back they are pushed again.
+// TestWithoutNATS: while the bus is gone, envelopes come by the looks that the
+// limits set for that once the failure is noticed, each once and in order; there
+// is no other look within an hour. When the bus is back they are pushed again.
 func TestWithoutNATS(t *testing.T) {
 	for name, way := range hurts {
 		t.Run(name, func(t *testing.T) {
@@ -187,9 +203,6 @@ func TestWithoutNATS(t *testing.T) {
 				alice.sendAll(envelope(bob, fmt.Sprint(i)))
 				slowest = max(slowest, heard.gets(fmt.Sprint(i), began))
 			}
-			if bound := 2 * time.Second; slowest > bound {
-				t.Errorf("without the bus one took %v", slowest)
-			}
 
 			way.heal(nats)
 			healthy(t, true, all...)
@@ -207,9 +220,11 @@ func TestWithoutNATS(t *testing.T) {
 }
 
 // A second process with the name of a node is refused while the first lives,
-// and takes over at once after a clean stop, soon after a crash.
+// and takes over at once after a clean stop, after a watch when it has crashed.
 func TestOneNodeForAName(t *testing.T) {
 	hurried(t)
+	soon := pace
+	pace.beat, pace.watch = 2*time.Second, time.Hour // who watches to the end is not done today
 	s := memory.New()
 	first := node(t, s, "mail-1", nil, Limits{})
 	second := New(s, Options{Node: "mail-1"})
@@ -217,10 +232,11 @@ func TestOneNodeForAName(t *testing.T) {
 		t.Fatalf("a second process with the name: %v", err)
 	}
 	first.close()
-	began := time.Now()
-	if err := second.Join(t.Context()); err != nil || time.Since(began) > pace.watch/2 {
-		t.Fatalf("after a clean stop: %v after %v", err, time.Since(began))
+	if err := second.Join(t.Context()); err != nil {
+		t.Fatalf("after a clean stop: %v", err)
 	}
+	pace = soon
+	began := time.Now()
 	third := New(s, Options{Node: "mail-1"}) // the second does not run: it has crashed
 	if err := third.Join(t.Context()); err != nil || time.Since(began) < pace.watch {
 		t.Fatalf("after a crash: %v after %v", err, time.Since(began))
@@ -231,29 +247,45 @@ func TestOneNodeForAName(t *testing.T) {
 	third.cluster.leave()
 }
 
-// A node that dies is forgotten, and until then nobody waits for it.
+// A node that dies is missed as long as its lease runs. Then nobody waits for it,
+// and at last it is forgotten.
 func TestDeadNodesAreForgotten(t *testing.T) {
-	hurried(t)
+	hurried(t) // leases of an hour
 	s := memory.New()
 	dead := New(s, Options{Node: "dead"})
 	if err := dead.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	waits := node(t, s, "waits", nil, Limits{})
+	await(t, func() bool {
+		if waits.srv.cluster.healthy() {
+			t.Fatal("nobody misses the dead one")
+		}
+		all := nodesOf(t, s)
+		return all[all.find("waits")].beats > 3
+	})
+	waits.close()
+	pace.lease, pace.forget = time.Second, 3*time.Second
 	live := node(t, s, "live", nil, Limits{})
-	healthy(t, false, live)
 	healthy(t, true, live) // the lease has run out
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		value, _, err := s.Get(t.Context(), nodesKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all, err := parseNodesRecord(value); err != nil || len(all) == 1 && all[0].name == "live" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("it is there for ever")
-		}
+	await(t, func() bool {
+		all := nodesOf(t, s)
+		return len(all) == 1 && all[0].name == "live"
+	})
+}
+
+// nodesOf is the record of nodes in a store.
+func nodesOf(t *testing.T, s store.Store) nodesRecord {
+	t.Helper()
+	value, _, err := s.Get(t.Context(), nodesKey)
+	if err != nil {
+		t.Fatal(err)
 	}
+	all, err := parseNodesRecord(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestNodeNames(t *testing.T) {
@@ -374,7 +406,7 @@ func (p *person) rain(to *person, nodes []*office, n int) {
 // all that are left, and acknowledges them. It returns the last number.
 func (p *person) listenFor(last uint64, got map[string]bool, some, all int) uint64 {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(bearer(p.t, p.token), 30*time.Second)
+	ctx, cancel := context.WithTimeout(bearer(p.t, p.token), 5*time.Minute)
 	defer cancel()
 	stream, err := p.line.mailbox.Receive(ctx, &posthornv1.ReceiveRequest{})
 	if err != nil {
@@ -405,7 +437,9 @@ func (p *person) listenFor(last uint64, got map[string]bool, some, all int) uint
 func TestSlowDeviceAtAnotherNode(t *testing.T) {
 	hurried(t)
 	const senders, each, size = 4, 120, 60_000
-	_, all := three(t, limitless())
+	l := limitless()
+	l.StreamWrite = time.Hour // it does not read until all is sent, however long that takes
+	_, all := three(t, l)
 	bob := all[1].join("bob")
 	slow := bob.at(all[1]).listen() // its window fills, and then it holds up its own stream
 	slow.catchUp()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/posthorn/posthorn/api"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
+	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
 
@@ -28,6 +30,7 @@ import (
 // arrived, and nothing else may have been stored.
 func besieged(t *testing.T, limits Limits, attack func(o *office, victim *person)) {
 	t.Helper()
+	limits.Mailbox = store.Limits{Envelopes: 1 << 24, Bytes: 1 << 40} // a siege takes as long as it takes
 	o := openOver(t, memory.New(), Options{OpenRegistration: true, Limits: limits})
 	alice, bob := o.join("alice"), o.join("bob")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,11 +72,11 @@ func (o *office) raw(text string) net.Conn {
 }
 
 // drip sends a byte every 20 ms until the server hangs up, and fails when that
-// takes more than a minute.
+// takes more than five minutes.
 func drip(t *testing.T, c net.Conn, text string) {
 	closed := make(chan struct{})
 	go func() { defer close(closed); _, _ = io.Copy(io.Discard, c) }()
-	end := time.After(time.Minute)
+	end := time.After(5 * time.Minute)
 	for i := 0; ; i++ {
 		select {
 		case <-closed:
@@ -93,7 +96,7 @@ func drip(t *testing.T, c net.Conn, text string) {
 func TestSlowRequests(t *testing.T) {
 	t.Parallel() // it waits for the end of the calls
 	const head = "POST /posthorn.v1.MailboxService/Send HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\n"
-	besieged(t, Limits{HeaderTime: 300 * time.Millisecond, CallTime: 5 * time.Second}, func(o *office, victim *person) {
+	besieged(t, Limits{HeaderTime: 5 * time.Second, CallTime: 8 * time.Second}, func(o *office, victim *person) {
 		ended := make(chan struct{})
 		const crowd = 20
 		for range crowd {
@@ -114,13 +117,14 @@ func TestSlowRequests(t *testing.T) {
 
 // A connection that says nothing at all is ended as well.
 func TestSilentConnections(t *testing.T) {
-	besieged(t, Limits{HeaderTime: 300 * time.Millisecond}, func(o *office, _ *person) {
+	t.Parallel() // it waits for the end of the server's patience
+	besieged(t, Limits{HeaderTime: 5 * time.Second}, func(o *office, _ *person) {
 		var crowd []net.Conn
 		for range 50 {
 			crowd = append(crowd, o.raw(""))
 		}
 		for _, c := range crowd {
-			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
 			if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("after the patience of the server: %v", err)
 			}
@@ -164,11 +168,13 @@ func TestLargeHeads(t *testing.T) {
 	})
 }
 
-// meter is a listener that knows how much the server reads.
+// meter is a listener that knows how much the server reads, and which
+// connections it has ended.
 type meter struct {
 	net.Listener
 	period atomic.Int64
 	read   atomic.Int64 // from connections of this period, in bytes
+	closed sync.Map     // by the address of the other end
 }
 
 // next begins a period.
@@ -197,6 +203,11 @@ func (c *metered) Read(p []byte) (int, error) {
 		c.all.read.Add(int64(n))
 	}
 	return n, err
+}
+
+func (c *metered) Close() error {
+	defer c.all.closed.Store(c.RemoteAddr().String(), true)
+	return c.Conn.Close()
 }
 
 // endless is a body without an end.

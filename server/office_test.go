@@ -12,7 +12,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"connectrpc.com/connect/v2/connectproto"
-	"go.uber.org/goleak"
 
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
@@ -24,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	machine.Wide(6)
-	goleak.VerifyTestMain(m)
+	machine.Leakless(m)
 }
 
 // office is a server that answers on a loopback port.
@@ -163,7 +162,7 @@ func wantRefusal(t *testing.T, err error, code connect.Code, reason string) {
 // get reads a page of the server.
 func (o *office) get(path string) (int, string) {
 	o.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Minute}
 	answer, err := client.Get("http://" + o.addr + path)
 	if err != nil {
 		o.t.Fatal(err)

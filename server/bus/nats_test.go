@@ -12,13 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server/bus"
 	"github.com/posthorn/posthorn/server/bus/bustest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { machine.Leakless(m) }
 
 // inbox is a node that keeps what it gets.
 type inbox struct {

@@ -18,12 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/internal/reject"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { machine.Leakless(m) }
 
 // host serves HTTP over a TLS configuration until the test ends. What it
 // notes of challenge connections goes to notes.
@@ -280,12 +279,12 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// await waits up to twenty seconds for something to become true.
+// await waits for something to become true.
 func await(t *testing.T, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it did not happen within twenty seconds")
+			t.Fatal("it did not happen within three minutes")
 		}
 	}
 }
