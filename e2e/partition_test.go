@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,7 +17,7 @@ import (
 func behindDoor(t *testing.T) (database *door, nodes [2]*daemon) {
 	t.Helper()
 	primary, nats := pgtest.NewOnLoopback(t), bustest.Start(t)
-	database = newDoor(t, &daemon{address: fmt.Sprint("127.0.0.1:", primary.Port())})
+	database = newDoor(t, &daemon{address: primary.Address()})
 	through := strings.Replace(database.url(), "http://", "postgres://posthorn@", 1) + "/postgres?sslmode=disable"
 	for i, store := range []string{through, primary.URL("postgres")} {
 		nodes[i] = startDaemon(t, "--store", store, "--bus", nats.URL())

@@ -42,6 +42,18 @@ func (i *inbox) Disturbed() {
 	i.disturbed++
 }
 
+// but is what it got beside one text.
+func (i *inbox) but(text string) (rest []string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, m := range i.got {
+		if m != text {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
 func (i *inbox) state() (got, disturbed int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -86,9 +98,9 @@ func join(t *testing.T, o bus.Options, node string, in bus.Receiver) *bus.NATS {
 // until waits for something to become true.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within 20 s: " + what)
+			t.Fatal("not within three minutes: " + what)
 		}
 	}
 }
@@ -100,20 +112,26 @@ func TestMessagesGoWhereTheyAreSent(t *testing.T) {
 	a, b := join(t, o, "one", &one), join(t, o, "two", &two)
 	join(t, o, "three", &three)
 	until(t, "all are up", func() bool { return a.Up() && b.Up() })
-	time.Sleep(50 * time.Millisecond) // subscriptions are on their way
+	const ready = "subscriptions are through"
+	until(t, ready, func() bool {
+		a.Broadcast([]byte(ready))
+		b.Broadcast([]byte(ready))
+		n1, _ := one.state()
+		n2, _ := two.state()
+		n3, _ := three.state()
+		return n1 > 0 && n2 > 0 && n3 > 0
+	})
 	for i := range 100 {
 		a.Send("two", fmt.Appendf(nil, "%d", i))
 	}
 	a.Broadcast([]byte("all"))
 	b.Send("one", []byte("back"))
 	until(t, "all arrives", func() bool {
-		n1, _ := one.state()
-		n2, _ := two.state()
-		n3, _ := three.state()
-		return n1 == 1 && n2 == 101 && n3 == 1
+		return len(one.but(ready)) == 1 && len(two.but(ready)) == 101 && len(three.but(ready)) == 1
 	})
-	if one.got[0] != "back" || three.got[0] != "all" || two.got[99] != "99" && two.got[100] != "99" {
-		t.Errorf("one has %q, three %q", one.got, three.got)
+	got1, got2, got3 := one.but(ready), two.but(ready), three.but(ready)
+	if got1[0] != "back" || got3[0] != "all" || got2[99] != "99" && got2[100] != "99" {
+		t.Errorf("one has %q, three %q", got1, got3)
 	}
 	if a.Lost() != 0 {
 		t.Errorf("%d were lost on a good day", a.Lost())
@@ -147,9 +165,7 @@ func TestBusComesAndGoes(t *testing.T) {
 	if two.got[0] != "again" {
 		t.Errorf("two has %q", two.got)
 	}
-	if _, disturbed := two.state(); disturbed < 3 {
-		t.Errorf("told of %d of three changes", disturbed)
-	}
+	until(t, "it is told of three changes", func() bool { _, disturbed := two.state(); return disturbed >= 3 })
 }
 
 // A bus that hangs is noticed, and nobody waits for it meanwhile.
@@ -157,20 +173,23 @@ func TestBusHangs(t *testing.T) {
 	nats := bustest.Start(t)
 	var one inbox
 	a := join(t, bus.Options{URL: nats.URL()}, "one", &one)
-	until(t, "it is up", a.Up)
-	nats.Pause()
-	defer nats.Resume()
-	began := time.Now()
-	for range 3000 {
-		a.Send("two", make([]byte, 60<<10)) // more than any buffer on the way
+	message, waited := make([]byte, 60<<10), true
+	for try := 0; waited && try < 5; try++ { // a machine that is busy for seconds gets more tries
+		until(t, "it is up", a.Up)
+		before := a.Lost()
+		nats.Pause()
+		for range 3000 {
+			a.Send("two", message) // more than any buffer on the way
+		}
+		waited = !a.Up()
+		until(t, "it is noticed", func() bool { return !a.Up() })
+		if n := a.Lost() - before; n < 1000 {
+			t.Errorf("%d of 3000 are said to be lost", n)
+		}
+		nats.Resume()
 	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("sending waited %v", took)
-	}
-	until(t, "it is noticed", func() bool { return !a.Up() })
-	t.Logf("noticed after %v", time.Since(began).Round(100*time.Millisecond))
-	if a.Lost() < 1000 {
-		t.Errorf("%d of 3000 are said to be lost", a.Lost())
+	if waited {
+		t.Error("whoever sends waits until it is noticed that the bus hangs")
 	}
 }
 
@@ -180,13 +199,15 @@ func TestSlowReceiver(t *testing.T) {
 	one, two := inbox{}, inbox{slow: make(chan struct{})}
 	o := bus.Options{URL: nats.URL()}
 	a, b := join(t, o, "one", &one), join(t, o, "two", &two)
-	until(t, "both are up", func() bool { return a.Up() && b.Up() })
+	until(t, "both are up", func() bool { _, told := two.state(); return a.Up() && b.Up() && told > 0 })
 	_, before := two.state()
-	for range 600 {
-		a.Send("two", make([]byte, 60<<10))
-		time.Sleep(100 * time.Microsecond)
-	}
-	until(t, "it is said", func() bool { _, n := two.state(); return n > before })
+	until(t, "it is said", func() bool {
+		for range 50 {
+			a.Send("two", make([]byte, 60<<10))
+		}
+		_, n := two.state()
+		return n > before
+	})
 	close(two.slow)
 	until(t, "what was kept arrives", func() bool { n, _ := two.state(); return n > 0 })
 	if !b.Up() {
@@ -205,7 +226,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 	o.URL = strings.Replace(nats.URL(), "nats://", "nats://posthorn:wrong-canary@", 1)
 	bad := join(t, o, "two", &inbox{})
 	until(t, "the right one is in", good.Up)
-	time.Sleep(2 * time.Second) // some attempts
+	until(t, "the wrong one is refused", func() bool { return strings.Contains(log.String(), "not reached") })
 	if bad.Up() {
 		t.Error("the wrong password gets in")
 	}

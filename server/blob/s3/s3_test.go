@@ -66,7 +66,7 @@ func startGateway(t *testing.T) *gateway {
 
 func (g *gateway) await(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		conn, err := net.DialTimeout("tcp", g.address, time.Second)
 		if err == nil {
 			_ = conn.Close()

@@ -43,8 +43,31 @@ func Start(t testing.TB, more ...string) *Server {
 // URL is where clients find it, also after a Restart.
 func (s *Server) URL() string { return "nats://127.0.0.1:" + s.port }
 
-// Restart runs it again after Kill, on the same port.
+// Restart runs it again after Kill, on the same port. Should somebody else have
+// that just then, it is tried again.
 func (s *Server) Restart() {
+	s.t.Helper()
+	s.launch()
+	for end := time.Now().Add(3 * time.Minute); !s.answers(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatal("the NATS server does not start")
+		}
+		if s.hasEnded() {
+			s.launch()
+		}
+	}
+}
+
+func (s *Server) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Server) launch() {
 	s.t.Helper()
 	run := exec.Command(s.program, append([]string{"-a", "127.0.0.1", "-p", s.port, "--ports_file_dir", s.folder}, s.more...)...)
 	run.SysProcAttr = attributes()
@@ -62,11 +85,6 @@ func (s *Server) Restart() {
 		s.t.Fatal(err)
 	}
 	s.run, s.ended = run, ended
-	for end := time.Now().Add(20 * time.Second); !s.answers(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatal("the NATS server does not start")
-		}
-	}
 }
 
 // answers looks for the port that this run has, and tries it.
@@ -82,7 +100,7 @@ func (s *Server) answers() bool {
 		return false
 	}
 	s.port = ports.NATS[0][strings.LastIndexByte(ports.NATS[0], ':')+1:]
-	c, err := net.DialTimeout("tcp", "127.0.0.1:"+s.port, time.Second)
+	c, err := net.DialTimeout("tcp", "127.0.0.1:"+s.port, 20*time.Second)
 	if err != nil {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,12 +19,26 @@ import (
 )
 
 // slowLog holds every sync of the log while it is locked.
-type slowLog struct{ sync.RWMutex }
+type slowLog struct {
+	sync.RWMutex
+	held atomic.Int64 // syncs that it has met
+}
+
+// holds waits until one more sync is met after n.
+func (l *slowLog) holds(t *testing.T, n int64) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); l.held.Load() == n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nothing reaches the log")
+		}
+	}
+}
 
 func (l *slowLog) String() string { return "slow log" }
 
 func (l *slowLog) MaybeError(op errorfs.Op) error {
 	if isSync(op.Kind) && strings.HasSuffix(op.Path, ".log") {
+		l.held.Add(1)
 		l.RLock()
 		defer l.RUnlock()
 	}
@@ -45,12 +60,13 @@ func TestNothingIsSeenBeforeItIsDurable(t *testing.T) {
 	}
 	box := store.Box{0}
 	log.Lock()
+	met := log.held.Load()
 	appended, got := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := s.Append(t.Context(), []store.Envelope{{Box: box, At: time.UnixMilli(1)}})
 		appended <- err
 	}()
-	time.Sleep(20 * time.Millisecond) // let the first batch reach the log
+	log.holds(t, met)
 	for i := range byte(30) {
 		if msgs, head, err := s.Read(t.Context(), store.Box{29 - i}, 0, 9, 9); len(msgs) != 0 || head != 0 || err != nil {
 			t.Errorf("read %d envelopes, head %d, %v before the sync", len(msgs), head, err)
@@ -64,11 +80,12 @@ func TestNothingIsSeenBeforeItIsDurable(t *testing.T) {
 	log.Unlock()
 	must(t, <-appended)
 	log.Lock()
+	met = log.held.Load()
 	go func() {
 		_, err := s.CAS(t.Context(), "key", 0, []byte("v"))
 		got <- err
 	}()
-	time.Sleep(20 * time.Millisecond)
+	log.holds(t, met)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if val, ver, err := s.Get(ctx, "key"); !errors.Is(err, context.DeadlineExceeded) {

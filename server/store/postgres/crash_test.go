@@ -36,6 +36,13 @@ func (l *ledger) note(t *testing.T, box store.Box, seq uint64, id store.Envelope
 	l.numbers[box][seq] = id
 }
 
+// failures is how many calls failed so far.
+func (l *ledger) failures() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 func (l *ledger) count() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,7 +176,7 @@ func TestBrokenConnections(t *testing.T) {
 	createBoxes(t, s)
 	l := newLedger()
 	l.under(t, s, func() {
-		for range 60 {
+		for n := 0; n < 60 || l.failures() == 0 && n < 2000; n++ {
 			pgtest.Exec(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 		}
@@ -233,14 +240,18 @@ func TestNoQuorumNoAck(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.New(t)
 	standby := primary.Standby(t, "second")
-	s := opened(t, primary.URL("postgres"), postgres.Options{Patience: 2 * time.Second})
-	createBoxes(t, s)
+	before := database{primary.URL("postgres"), postgres.Options{}}.Open(t) // with the patience that a busy machine needs
+	createBoxes(t, before)
 	primary.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (second)'")
 	primary.Exec(t, "postgres", "SELECT pg_reload_conf()")
 	e := store.Envelope{Box: store.Box{1}, ID: store.EnvelopeID{1}, Data: []byte("x"), At: time.UnixMilli(1e12)}
-	if _, err := s.Append(t.Context(), []store.Envelope{e}); err != nil {
+	if _, err := before.Append(t.Context(), []store.Envelope{e}); err != nil {
 		t.Fatal(err)
 	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := opened(t, primary.URL("postgres"), postgres.Options{Patience: 5 * time.Second})
 	standby.Stop(t)
 	e.ID = store.EnvelopeID{2}
 	for range 2 { // the second waits for the lock that the first still holds

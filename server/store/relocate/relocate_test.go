@@ -222,14 +222,14 @@ func TestMoveUnderLoad(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	move := into(target(t, pgtest.Database(t), "move"))
 	_, err := s.Move(t.Context(), func(ctx context.Context, from store.Store) (store.Store, error) {
-		for end := time.Now().Add(20 * time.Second); refused.Load() == 0 && time.Now().Before(end); {
+		for end := time.Now().Add(3 * time.Minute); refused.Load() == 0 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond) // the move waits until the pause was met
 		}
 		return move(ctx, from)
 	})
 	must(t, err)
 	moved.Store(true)
-	for end := time.Now().Add(20 * time.Second); after.Load() < 20 && time.Now().Before(end); {
+	for end := time.Now().Add(3 * time.Minute); after.Load() < 20 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()

@@ -79,6 +79,7 @@ type Cluster struct {
 	folder  string
 	port    int
 	options []string
+	address string // of NewOnLoopback
 	process *exec.Cmd
 	ended   chan struct{}
 }
@@ -89,19 +90,22 @@ func New(t testing.TB, options ...string) *Cluster {
 	return begin(t, 5432, options)
 }
 
-// NewOnLoopback is New with a TCP port on the loopback address beside the
-// socket, so that a network can be put in between.
+// NewOnLoopback is New with a TCP port on a loopback address beside the socket,
+// so that a network can be put in between. See Address.
 func NewOnLoopback(t testing.TB, options ...string) *Cluster {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address := machine.Address(t)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
+	number, err := strconv.Atoi(port)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return begin(t, port, append([]string{"listen_addresses=127.0.0.1"}, options...))
+	c := begin(t, number, append([]string{"listen_addresses=" + host}, options...))
+	c.address = address
+	return c
 }
 
 func begin(t testing.TB, port int, options []string) *Cluster {
@@ -189,7 +193,7 @@ func (c *Cluster) Start(t testing.TB) {
 	for _, o := range append([]string{"listen_addresses=", "max_connections=100", "shared_buffers=64MB", "log_min_messages=warning"}, c.options...) {
 		args = append(args, "-c", o)
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		c.launch(t, args)
 		for !c.hasEnded() {
@@ -246,7 +250,7 @@ func (c *Cluster) hasEnded() bool {
 }
 
 func (c *Cluster) answers() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
@@ -263,8 +267,8 @@ func (c *Cluster) URL(database string) string {
 // Folder is where the socket lies, the host of a URL.
 func (c *Cluster) Folder() string { return c.folder }
 
-// Port is the number of the socket, and the TCP port of NewOnLoopback.
-func (c *Cluster) Port() int { return c.port }
+// Address is where a server of NewOnLoopback listens on TCP, as host:port.
+func (c *Cluster) Address() string { return c.address }
 
 // PID is the process id of the server.
 func (c *Cluster) PID() int { return c.process.Process.Pid }
@@ -287,7 +291,7 @@ func (c *Cluster) Exec(t testing.TB, database, sql string) {
 // Exec runs SQL in the database behind a URL.
 func Exec(t testing.TB, url, sql string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -320,7 +324,7 @@ func (c *Cluster) Stop(t testing.TB) {
 // Promote makes a standby the primary.
 func (c *Cluster) Promote(t testing.TB) {
 	t.Helper()
-	c.Exec(t, "postgres", "SELECT pg_promote(true, 30)")
+	c.Exec(t, "postgres", "SELECT pg_promote(true, 240)")
 }
 
 // Follow makes a standby follow another primary, under a name.
@@ -334,7 +338,7 @@ func (c *Cluster) Follow(t testing.TB, primary *Cluster, name string) {
 // remove deletes the folder. The last processes of a killed server may still
 // be writing into it for a moment.
 func (c *Cluster) remove() {
-	for range 50 {
+	for range 500 {
 		if os.RemoveAll(c.folder) == nil {
 			return
 		}
