@@ -26,7 +26,7 @@ type Attempt struct {
 
 // needs is what the attacker has, in words.
 var needs = map[scenario.Active]string{
-	scenario.Impersonate: "a quantum computer during the conversation",
+	scenario.Impersonate: "a quantum computer now, not later",
 	scenario.Edit:        "the sender's signing keys",
 	scenario.Strip:       "the sender's signing keys",
 	scenario.Withhold:    "control of the network",
@@ -184,7 +184,7 @@ func (s *scene) withhold() (bool, string, error) {
 	if stalled == 0 {
 		return true, fmt.Sprintf("%d dropped, and the conversation went on", dropped), nil
 	}
-	return after > before, fmt.Sprintf("stalled in sight of both: %d dropped, %d wait for them, none falls back", dropped, stalled), nil
+	return after > before, fmt.Sprintf("both sides stop and see it: %d messages dropped, %d wait for them, none goes on with old keys", dropped, stalled), nil
 }
 
 // replay delivers the recorded start of the session again, at the end.

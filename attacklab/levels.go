@@ -17,7 +17,7 @@ type Level struct {
 	Key     string // what --level takes: "0", "1", "2", "3", "3A", "3-sparse"
 	Name    string // the protocol
 	Meaning string
-	Apps    string // the examples of Apple's chart of 2024, or what it is here
+	Apps    string // the examples of Apple's chart of 2024, and what is not in it
 	Suite   suite.Suite
 }
 
@@ -27,9 +27,9 @@ func Levels() []Level {
 		{"0", "cloud chat", "no end-to-end encryption by default", "QQ, Skype, Telegram, WeChat", level0.Level0{}},
 		{"1", "X3DH and Double Ratchet", "end-to-end encryption by default, classical only", "WhatsApp, Line, Viber, earlier Signal and iMessage", level1.New()},
 		{"2", "PQXDH and Double Ratchet", "post-quantum key establishment only", "Signal with PQXDH", level2.New()},
-		{"3", "PQ3 as published", "post-quantum establishment and ongoing post-quantum rekeying", "iMessage with PQ3; Signal too, since its SPQR ratchet of October 2025", level3.New(level3.Options{Suite: account.PQ3})},
-		{"3A", "Posthorn", "level 3 with post-quantum authentication", "Posthorn, by default", level3.New(level3.Options{Suite: account.PQ3A})},
-		{"3-sparse", "sparse KEM ratchet", "level 3 with the KEM ratchet in small pieces on every message", "here for comparison, in the manner of Signal's SPQR without its incremental ML-KEM", level3sparse.New()},
+		{"3", "PQ3 as published", "post-quantum establishment and ongoing post-quantum rekeying", "iMessage with PQ3; after the chart, Signal with its SPQR ratchet of October 2025", level3.New(level3.Options{Suite: account.PQ3})},
+		{"3A", "Posthorn", "level 3 with post-quantum authentication", "Posthorn, by default; not in the chart", level3.New(level3.Options{Suite: account.PQ3A})},
+		{"3-sparse", "sparse KEM ratchet", "level 3 with the KEM ratchet in small pieces on every message", "none; here for comparison, in the manner of Signal's SPQR, but without its incremental ML-KEM and therefore slower to heal", level3sparse.New()},
 	}
 }
 

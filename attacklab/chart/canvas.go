@@ -5,6 +5,7 @@
 package chart
 
 import (
+	"bytes"
 	"fmt"
 	"html"
 	"strconv"
@@ -18,26 +19,31 @@ var looks = map[string]int{
 	"every message": 0, "paced": 4, "sparse": 5,
 }
 
-// style is what every chart carries, for light and for dark surroundings.
-const style = `<style>
+// Style is the CSS of every chart, for light and for dark surroundings. A chart
+// carries it; a page with several has it once, and charts without it.
+const Style = `
 svg{font:13px/1.3 Inter,system-ui,sans-serif}
 .bg{fill:#fff}.fg{fill:#14171a}.dim{fill:#4f5965}.axis{stroke:#8a93a0;fill:none}.grid{stroke:#dfe3e8;fill:none}.no{fill:#dfe3e8}.mark{stroke:#14171a;fill:none}
-.l{fill:none;stroke-width:2.2}.faint{opacity:.28;stroke-width:1.4}.b{font-weight:600}
+.l{fill:none;stroke-width:2.2}.faint{opacity:.5;stroke-width:1.4}.b{font-weight:600}
 .s0{stroke:#d55e00}.s1{stroke:#e69f00;stroke-dasharray:9 4}.s2{stroke:#0072b2;stroke-dasharray:2 4}.s3{stroke:#cc79a7;stroke-dasharray:12 4 3 4}.s4{stroke:#009e73}.s5{stroke:#56b4e9;stroke-dasharray:5 3}
 .f0{fill:#d55e00}.f1{fill:#e69f00}.f2{fill:#0072b2}.f3{fill:#cc79a7}.f4{fill:#009e73}.f5{fill:#56b4e9}
 @media (prefers-color-scheme:dark){.bg{fill:#0f1113}.fg{fill:#eef1f4}.dim{fill:#a3aeba}.axis{stroke:#7b8591}.grid{stroke:#2b3138}.no{fill:#2b3138}.mark{stroke:#eef1f4}.s2{stroke:#5aa9e6}.f2{fill:#5aa9e6}}
-</style>`
+`
+
+const styleElement = "<style>" + Style + "</style>\n"
+
+// Inline is a chart for a page that has Style itself.
+func Inline(svg []byte) []byte { return bytes.Replace(svg, []byte(styleElement), nil, 1) }
 
 // canvas collects the parts of one chart.
 type canvas struct{ b strings.Builder }
 
-// newCanvas begins a chart of a size, in pixels, that an id makes unique within
-// a page.
-func newCanvas(id, title, about string, width, height int) *canvas {
+// newCanvas begins a chart of a height, in pixels.
+func newCanvas(h Head, height int) *canvas {
 	c := &canvas{}
-	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">`, width, height, id, id)
-	fmt.Fprintf(&c.b, "\n<title id=\"%s-t\">%s</title>\n<desc id=\"%s-d\">%s</desc>\n%s\n", id, html.EscapeString(title), id, html.EscapeString(about), style)
-	fmt.Fprintf(&c.b, "<rect class=\"bg\" width=\"%d\" height=\"%d\"/>\n", width, height)
+	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %d" role="img" aria-labelledby="%s-t %s-d">`, h.width(), height, h.ID, h.ID)
+	fmt.Fprintf(&c.b, "\n<title id=\"%s-t\">%s</title>\n<desc id=\"%s-d\">%s</desc>\n%s", h.ID, html.EscapeString(h.Title), h.ID, html.EscapeString(h.About), styleElement)
+	fmt.Fprintf(&c.b, "<rect class=\"bg\" width=\"%.0f\" height=\"%d\"/>\n", h.width(), height)
 	return c
 }
 
@@ -95,11 +101,9 @@ func ceiling(n float64) float64 {
 
 // ticks are four to six round values from 0 to a ceiling.
 func ticks(most float64) (values []float64) {
-	parts := 4.0
-	for _, n := range []float64{1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000} {
-		if most == n {
-			parts = 5
-		}
+	parts := map[byte]float64{'1': 5, '3': 3, '5': 5, '6': 3}[num(most)[0]]
+	if parts == 0 {
+		parts = 4
 	}
 	for i := 0.0; i <= parts; i++ {
 		values = append(values, most*i/parts)

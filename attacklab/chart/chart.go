@@ -1,13 +1,27 @@
 package chart
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Head is what every chart begins with: an id that is unique on a page, a title
-// and a description in words.
-type Head struct{ ID, Title, About string }
+// and a description in words. A narrow chart shows the same on a telephone: its
+// letters are as large as the text around it on a screen of 360 pixels.
+type Head struct {
+	ID, Title, About string
+	Narrow           bool
+}
+
+// The widths of charts, in pixels, at which letters are 13 pixels high.
+const (
+	wideWidth   = 720.0
+	narrowWidth = 340.0
+)
+
+func (h Head) width() float64 {
+	if h.Narrow {
+		return narrowWidth
+	}
+	return wideWidth
+}
 
 // Panel is one of several small charts that share their axes: the line of a
 // level, with the lines of the others faint behind it.
@@ -17,18 +31,33 @@ type Panel struct {
 	Points [][2]float64 // x, and y in percent
 }
 
-// Multiples draws a panel for each series, two in a row, y from 0 to 100 %.
+// plots says where the panels of small multiples lie: how many are in a row, how
+// far they are apart, and the left edge, width and height of each plot.
+type plots struct {
+	columns                         int
+	right, down, left, wide, height float64
+}
+
+func (h Head) plots() plots {
+	if h.Narrow {
+		return plots{1, 0, 150, 52, 214, 84}
+	}
+	return plots{2, 360, 180, 52, 230, 110}
+}
+
+// Multiples draws a panel for each series, y from 0 to 100 %: two in a row, or
+// in a narrow chart one below the other.
 func Multiples(h Head, xLabel string, most float64, panels []Panel) []byte {
-	const width, panelHeight, panelWidth = 720, 190, 236
-	rows := (len(panels) + 1) / 2
-	c := newCanvas(h.ID, h.Title, h.About, width, rows*panelHeight+10)
+	g := h.plots()
+	rows := (len(panels) + g.columns - 1) / g.columns
+	c := newCanvas(h, rows*int(g.down)+6)
 	for i, p := range panels {
-		left, top := float64(i%2)*360+52, float64(i/2*panelHeight)+34
-		x, y := scale{most, left, left + panelWidth}, scale{100, top + 110, top}
+		left, top := float64(i%g.columns)*g.right+g.left, float64(i/g.columns)*g.down+34
+		x, y := scale{most, left, left + g.wide}, scale{100, top + g.height, top}
 		c.text(left, top-12, "fg b", "start", p.Label)
 		for _, percent := range []float64{0, 50, 100} {
-			c.line("grid", left, y.at(percent), left+panelWidth, y.at(percent))
-			c.text(left-6, y.at(percent)+4, "dim", "end", fmt.Sprintf("%.0f %%", percent))
+			c.line("grid", left, y.at(percent), left+g.wide, y.at(percent))
+			c.text(left-6, y.at(percent)+4, "dim", "end", fmt.Sprintf("%.0f\u00a0%%", percent))
 		}
 		for _, other := range panels {
 			if other.Series != p.Series {
@@ -40,9 +69,10 @@ func Multiples(h Head, xLabel string, most float64, panels []Panel) []byte {
 			last := p.Points[n-1]
 			c.text(x.at(last[0])+4, y.at(last[1])+4, "fg b", "start", p.Series)
 		}
-		c.text(left, top+130, "dim", "start", "0")
-		c.text(left+panelWidth/2, top+130, "dim", "middle", xLabel)
-		c.text(left+panelWidth, top+130, "dim", "end", fmt.Sprintf("%.0f", most))
+		under := top + g.height + 20
+		c.text(left, under, "dim", "start", "0")
+		c.text(left+g.wide/2, under, "dim", "middle", xLabel)
+		c.text(left+g.wide, under, "dim", "end", fmt.Sprintf("%.0f", most))
 	}
 	return c.done()
 }
@@ -62,35 +92,58 @@ type Row struct {
 	Value         string
 }
 
+// lanes says where horizontal bars lie: from where to where they may reach, how
+// far they are apart, and how high they are. In a narrow chart the words stand
+// above a bar, else beside it.
+type lanes struct{ from, to, down, thick float64 }
+
+func (h Head) lanes() lanes {
+	if h.Narrow {
+		return lanes{8, 332, 52, 20}
+	}
+	return lanes{150, 620, 36, 24}
+}
+
 // Strips draws a strip for each row, with a line where a device was seized.
 func Strips(h Head, rows []Row) []byte {
-	const width, rowHeight = 720, 36
-	c := newCanvas(h.ID, h.Title, h.About, width, len(rows)*rowHeight+46)
+	g := h.lanes()
+	c := newCanvas(h, len(rows)*int(g.down)+46)
 	for i, r := range rows {
-		top := float64(i*rowHeight) + 12
-		x := scale{float64(max(1, len(r.Strip))), 150, 620}
-		c.text(142, top+16, "fg b", "end", r.Label)
-		c.rect("no", 150, top, 470, 24)
-		for from := 0; from < len(r.Strip); {
-			to := from
-			for to < len(r.Strip) && r.Strip[to] == r.Strip[from] {
-				to++
-			}
-			if r.Strip[from] != '.' {
-				c.rect(fmt.Sprintf("f%d", looks[r.Series]), x.at(float64(from)), top, x.at(float64(to))-x.at(float64(from)), 24)
-			}
-			from = to
+		top := float64(i)*g.down + 12
+		if h.Narrow {
+			c.text(g.from, top+9, "fg b", "start", r.Label)
+			c.text(g.to, top+9, "fg", "end", r.Value)
+			top += 17
+		} else {
+			c.text(g.from-8, top+16, "fg b", "end", r.Label)
+			c.text(g.to+8, top+16, "fg", "start", r.Value)
 		}
-		for _, m := range r.Seized {
-			c.line("mark", x.at(float64(m)), top-5, x.at(float64(m)), top+29)
-		}
-		c.text(628, top+16, "fg", "start", r.Value)
+		c.strip(r, g, top)
 	}
-	bottom := float64(len(rows)*rowHeight) + 34
-	c.text(150, bottom, "dim", "start", "first text")
-	c.text(385, bottom, "dim", "middle", "│ device seized")
-	c.text(620, bottom, "dim", "end", "last text")
+	bottom := float64(len(rows))*g.down + 34
+	c.text(g.from, bottom, "dim", "start", "first text")
+	c.text((g.from+g.to)/2, bottom, "dim", "middle", "│ device seized")
+	c.text(g.to, bottom, "dim", "end", "last text")
 	return c.done()
+}
+
+// strip draws one strip below a height.
+func (c *canvas) strip(r Row, g lanes, top float64) {
+	x := scale{float64(max(1, len(r.Strip))), g.from, g.to}
+	c.rect("no", g.from, top, g.to-g.from, g.thick)
+	for from := 0; from < len(r.Strip); {
+		to := from
+		for to < len(r.Strip) && r.Strip[to] == r.Strip[from] {
+			to++
+		}
+		if r.Strip[from] != '.' {
+			c.rect(fmt.Sprintf("f%d", looks[r.Series]), x.at(float64(from)), top, x.at(float64(to))-x.at(float64(from)), g.thick)
+		}
+		from = to
+	}
+	for _, m := range r.Seized {
+		c.line("mark", x.at(float64(m)), top-4, x.at(float64(m)), top+g.thick+4)
+	}
 }
 
 // Bar is one stacked bar.
@@ -100,31 +153,47 @@ type Bar struct {
 	Value string
 }
 
-// Bars draws horizontal stacked bars.
+// Bars draws horizontal stacked bars under a legend.
 func Bars(h Head, legend []string, bars []Bar) []byte {
-	const width, rowHeight = 720, 36
-	c := newCanvas(h.ID, h.Title, h.About, width, len(bars)*rowHeight+52)
+	g := h.lanes()
+	columns, apart := 5, 138.0
+	if h.Narrow {
+		columns, apart = 2, 160
+	}
+	above := float64((len(legend)+columns-1)/columns)*22 + 14
+	c := newCanvas(h, int(above)+len(bars)*int(g.down)+6)
+	for j, name := range legend {
+		left, top := 8+float64(j%columns)*apart, 8+float64(j/columns)*22
+		c.rect(fmt.Sprintf("f%d", j), left, top, 14, 14)
+		c.text(left+20, top+12, "fg", "start", name)
+	}
 	most := 1.0
 	for _, b := range bars {
 		most = max(most, sum(b.Parts))
 	}
-	x := scale{ceiling(most), 150, 620}
+	x := scale{ceiling(most), g.from, g.to}
 	for i, b := range bars {
-		top, at := float64(i*rowHeight)+36, 0.0
-		c.text(142, top+16, "fg b", "end", b.Label)
-		for j, part := range b.Parts {
-			c.rect(fmt.Sprintf("f%d", j), x.at(at), top, x.at(at+part)-x.at(at), 24)
-			at += part
-		}
-		c.text(x.at(at)+8, top+16, "fg", "start", b.Value)
-	}
-	left := 150.0
-	for j, name := range legend {
-		c.rect(fmt.Sprintf("f%d", j), left, 8, 14, 14)
-		c.text(left+20, 20, "fg", "start", name)
-		left += 34 + 7.2*float64(len(name))
+		c.bar(h, b, x, g, above+float64(i)*g.down)
 	}
 	return c.done()
+}
+
+// bar draws one bar with its words below a height.
+func (c *canvas) bar(h Head, b Bar, x scale, g lanes, top float64) {
+	end := x.at(sum(b.Parts))
+	if h.Narrow {
+		c.text(g.from, top+13, "fg b", "start", b.Label)
+		c.text(g.to, top+13, "fg", "end", b.Value)
+		top += 20
+	} else {
+		c.text(g.from-8, top+16, "fg b", "end", b.Label)
+		c.text(end+8, top+16, "fg", "start", b.Value)
+	}
+	at := 0.0
+	for j, part := range b.Parts {
+		c.rect(fmt.Sprintf("f%d", j), x.at(at), top, x.at(at+part)-x.at(at), g.thick)
+		at += part
+	}
 }
 
 func sum(values []float64) (total float64) {
@@ -132,64 +201,4 @@ func sum(values []float64) (total float64) {
 		total += v
 	}
 	return total
-}
-
-// Curve is one line or cloud of a chart with two axes.
-type Curve struct {
-	Series, Label string
-	Points        [][2]float64
-	Names         []string // beside each point; nil for none
-}
-
-// Axes are the words at the axes.
-type Axes struct{ X, Y string }
-
-// Curves draws points, joined in the order given, with a label at the last.
-func Curves(h Head, axes Axes, curves []Curve) []byte {
-	const width, height = 720, 330
-	c := newCanvas(h.ID, h.Title, h.About, width, height)
-	mostX, mostY := 1.0, 1.0
-	for _, curve := range curves {
-		for _, p := range curve.Points {
-			mostX, mostY = max(mostX, p[0]), max(mostY, p[1])
-		}
-	}
-	x, y := scale{ceiling(mostX), 60, 560}, scale{ceiling(mostY), 270, 40}
-	for _, v := range ticks(y.most) {
-		c.line("grid", 60, y.at(v), 560, y.at(v))
-		c.text(54, y.at(v)+4, "dim", "end", num(v))
-	}
-	for _, v := range ticks(x.most) {
-		c.text(x.at(v), 288, "dim", "middle", num(v))
-	}
-	c.text(60, 24, "dim", "start", axes.Y)
-	c.text(310, 312, "dim", "middle", axes.X)
-	for _, curve := range curves {
-		c.curve(curve, x, y)
-	}
-	return c.done()
-}
-
-func (c *canvas) curve(curve Curve, x, y scale) {
-	var d strings.Builder
-	for i, p := range project(curve.Points, x, y) {
-		d.WriteString(string("ML"[min(i, 1)]) + num(p[0]) + " " + num(p[1]))
-		c.dot(fmt.Sprintf("f%d", looks[curve.Series]), p[0], p[1])
-		if i < len(curve.Names) {
-			c.text(p[0]+7, p[1]-7, "dim", "start", curve.Names[i])
-		}
-		if labelled := boundary(curve); i == labelled {
-			c.text(p[0]+12, p[1]+5, "fg b", "start", curve.Label)
-		}
-	}
-	fmt.Fprintf(&c.b, "<path class=\"l s%d\" d=\"%s\"/>\n", looks[curve.Series], d.String())
-}
-
-// boundary is the point beside which a curve's label has room: the last, or the
-// first where the points have names.
-func boundary(c Curve) int {
-	if len(c.Names) > 0 {
-		return 0
-	}
-	return len(c.Points) - 1
 }

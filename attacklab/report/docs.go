@@ -81,7 +81,7 @@ func windowBlock(r *attacklab.Results) string {
 		}
 		cell := "all after it"
 		if x.Healed {
-			cell = fmt.Sprintf("%d texts", x.Window)
+			cell = counted(x.Window, "text")
 		}
 		rows[len(rows)-1] = append(rows[len(rows)-1], cell)
 	}

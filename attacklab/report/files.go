@@ -98,5 +98,9 @@ func percent(part, whole int) string {
 	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64)
 }
 
+// Share is how much of its conversation an attacker read, as "7.2 %", with a
+// space that does not break.
+func Share(x attacklab.Reading) string { return percent(x.Read, x.Texts) + "\u00a0%" }
+
 // tenths writes a number that is kept in tenths.
 func tenths(n int) string { return strconv.FormatFloat(float64(n)/10, 'f', 1, 64) }

@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/posthorn/posthorn/attacklab"
 	"github.com/posthorn/posthorn/attacklab/chart"
@@ -12,7 +14,7 @@ import (
 func weight(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "bytes", Title: "What a text weighs on the wire",
-		Explain: "Bytes for each text in the scenario of strict alternation, by what they are for. Levels 0 to 2 do not pad texts, sign no messages and " +
+		Explain: "Bytes for each text in the scenario of strict alternation, by what they are for. Levels 0 to 2 and 3-sparse do not pad texts, sign no messages and " +
 			"cannot say more than their designs do; Posthorn pads every text to at least 128 bytes and signs it. The " +
 			"processor time for each message at each level is in timings.json, beside this page: it depends on the machine, so that no seed makes it again.",
 		Head: []string{"level", "scenario", "texts", "bytes per text", "ciphertext", "signatures and tags", "headers", "session start", "rekeys"},
@@ -35,14 +37,15 @@ func weight(r *attacklab.Results) (Section, bool) {
 	if s.Finding == "" {
 		s.Finding = "Better protection weighs more."
 	}
-	s.SVG = chart.Bars(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, []string{"ciphertext", "signatures, tags", "headers", "session start", "rekeys"}, bars)
+	parts := []string{"ciphertext", "signatures, tags", "headers", "session start", "rekeys"}
+	s.draw("", func(h chart.Head) []byte { return chart.Bars(h, parts, bars) })
 	return s, true
 }
 
 // paces is the table of rekey costs.
 func paces(r *attacklab.Results) (Section, bool) {
 	s := Section{
-		ID: "paces", Title: "Rekeys in four kinds of traffic",
+		ID: "paces", Title: "Rekeys, by the kind of traffic",
 		Explain: "Between the first and the last rekey of a long conversation without losses and receipts. \"Every message\" repeats the objects until they " +
 			"are answered, \"paced\" is Posthorn, \"sparse\" spreads them over all messages in small pieces.",
 		Head: []string{"traffic", "way of rekeying", "post-quantum bytes per message", "messages per completed rekey"},
@@ -63,21 +66,42 @@ func paces(r *attacklab.Results) (Section, bool) {
 	return s, len(s.Rows) > 0
 }
 
-// attempts is the table of active attacks.
+// attempts is the table of active attacks: a row for each, a column for each
+// level.
 func attempts(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "active", Title: "Attackers who send",
 		Explain: "Level 3 is PQ3 as published, which authenticates with ECDSA alone. Level 3A adds ML-DSA signatures to every session start and a tag " +
 			"under the message's own key to every message.",
-		Head: []string{"attack", "the attacker has", "level", "succeeds", "what happened"},
+		Head: []string{"attack", "the attacker has"},
 	}
-	won := map[string]int{}
 	for _, a := range r.Attempts {
-		s.Rows = append(s.Rows, []string{a.Attack, a.Needs, a.Level, yesNo(a.Succeeded), a.Outcome})
-		if a.Succeeded {
-			won[a.Level]++
+		if column := "against Level " + a.Level; !slices.Contains(s.Head, column) {
+			s.Head = append(s.Head, column)
 		}
 	}
-	s.Finding = fmt.Sprintf("Of these attacks %d succeed against PQ3 as published, and %d against Level 3A.", won["3"], won["3A"])
+	won, tried := map[string]int{}, map[string]int{}
+	rows := map[[2]string]int{}
+	for _, a := range r.Attempts {
+		key := [2]string{a.Scenario, a.Attack}
+		if _, there := rows[key]; !there {
+			rows[key] = len(s.Rows)
+			s.Rows = append(s.Rows, append([]string{a.Attack, a.Needs}, make([]string, len(s.Head)-2)...))
+		}
+		cell := "fails; " + a.Outcome
+		tried[a.Level]++
+		if a.Succeeded {
+			won[a.Level]++
+			cell = "succeeds: " + a.Outcome
+		}
+		s.Rows[rows[key]][slices.Index(s.Head, "against Level "+a.Level)] = cell
+	}
+	var found []string
+	for _, column := range s.Head[2:] {
+		level := strings.TrimPrefix(column, "against Level ")
+		l, _ := attacklab.LevelOf(level)
+		found = append(found, fmt.Sprintf("%d of %d succeed against Level %s (%s)", won[level], tried[level], level, l.Name))
+	}
+	s.Finding = "Of these attacks, " + listed(found) + "."
 	return s, len(s.Rows) > 0
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/posthorn/posthorn/attacklab"
+	"github.com/posthorn/posthorn/attacklab/chart"
 )
 
 //go:embed page.html
@@ -14,30 +15,20 @@ var pageText string
 
 // view is what the template sees.
 type view struct {
-	Note     string
-	Summary  []levelRow
-	Sections []shown
-	Head     []string
-	Rows     [][]string
-	Command  string
-	Texts    int
+	Note            string
+	Style           template.CSS
+	Levels          []Row
+	Finding         string // over the table of Levels
+	About           string // what the figures of Levels come from
+	Sections        []shown
+	Head            []string
+	Rows            [][]string
+	Command, Verify string
 }
 
 type shown struct {
 	Section
-	Chart template.HTML
-}
-
-// levelRow is a level with what the main attackers read of one conversation.
-type levelRow struct {
-	Key, Name, Meaning, Apps         string
-	Scenario                         string
-	Server, Quantum, Thief, Everyone string
-}
-
-// Attackers are those of the level table, by the columns of Summary.
-var attackers = [4]string{
-	"server", "recording + quantum", "recording + seize bob at random", "recording + seize bob at random + quantum",
+	Wide, Slim template.HTML
 }
 
 // page is report.html.
@@ -46,54 +37,20 @@ func page(r *attacklab.Results, sections []Section) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := view{Note: r.Note, Command: "go run ./cmd/posthorn-lab run" + arguments(r.Options) + " --out DIR"}
-	for _, s := range sections {
-		v.Sections = append(v.Sections, shown{s, template.HTML(s.SVG)}) // our own writer escaped every text in it
+	v := view{
+		Note: r.Note, Style: template.CSS(chart.Style), Levels: LevelTable(r),
+		Command: "go run ./cmd/posthorn-lab run" + arguments(r.Options) + " --out DIR", Verify: "go run ./cmd/posthorn-lab verify DIR",
 	}
-	v.Summary = summary(r)
+	v.Finding, v.About = levelFinding(v.Levels), levelScenario(r, v.Levels)
+	for _, s := range sections { // our own writer escaped every text in a chart
+		v.Sections = append(v.Sections, shown{s, template.HTML(chart.Inline(s.SVG)), template.HTML(chart.Inline(s.Narrow))})
+	}
 	v.Head = []string{"scenario", "level", "attacker", "seized before text", "texts", "read", "share", "before the seizure", "opening", "window, texts", "window, turns", "heals"}
 	for _, x := range r.Readings {
-		v.Texts += x.Texts
-		v.Rows = append(v.Rows, []string{x.Scenario, x.Level, x.Attacker, moments(x), strconv.Itoa(x.Texts), strconv.Itoa(x.Read), percent(x.Read, x.Texts) + "\u00a0%",
+		v.Rows = append(v.Rows, []string{x.Scenario, x.Level, x.Attacker, moments(x), strconv.Itoa(x.Texts), strconv.Itoa(x.Read), Share(x),
 			strconv.Itoa(x.Before), strconv.Itoa(x.Opening), strconv.Itoa(x.Window), strconv.Itoa(x.WindowTurns), yesNo(x.Healed)})
 	}
 	var b bytes.Buffer
 	err = t.Execute(&b, v)
 	return b.Bytes(), err
-}
-
-// summary is the level table with the figures of the first scenario in which
-// all of its attackers come.
-func summary(r *attacklab.Results) (rows []levelRow) {
-	for _, l := range attacklab.Levels() {
-		row := levelRow{Key: l.Key, Name: l.Name, Meaning: l.Meaning, Apps: l.Apps}
-		cells := [4]*string{&row.Server, &row.Quantum, &row.Thief, &row.Everyone}
-		for _, x := range r.Readings {
-			for i, a := range attackers {
-				if x.Level == l.Key && x.Attacker == a && *cells[i] == "" && (row.Scenario == "" || row.Scenario == x.Scenario) {
-					row.Scenario = x.Scenario
-					*cells[i] = percent(x.Read, x.Texts) + "\u00a0%"
-				}
-			}
-		}
-		if row.Server != "" {
-			rows = append(rows, row)
-		}
-	}
-	return rows
-}
-
-// Row is a level with its figures, for a terminal and for documents.
-type Row struct {
-	Key, Name, Meaning, Apps string
-	Scenario                 string    // whose figures they are
-	Read                     [4]string // server; recording + quantum; thief; thief + quantum
-}
-
-// LevelTable is the level table with the figures of a result.
-func LevelTable(r *attacklab.Results) (rows []Row) {
-	for _, s := range summary(r) {
-		rows = append(rows, Row{s.Key, s.Name, s.Meaning, s.Apps, s.Scenario, [4]string{s.Server, s.Quantum, s.Thief, s.Everyone}})
-	}
-	return rows
 }

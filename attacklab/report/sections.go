@@ -11,14 +11,23 @@ import (
 )
 
 // Section is a part of the page: what was found, in one sentence, the chart
-// that shows it, and the figures behind the chart.
+// that shows it, once for a wide screen and once for a telephone, and the
+// figures behind the chart.
 type Section struct {
-	ID, Title string
-	Finding   string
-	Explain   string
-	SVG       []byte
-	Head      []string
-	Rows      [][]string
+	ID, Title   string
+	Finding     string
+	Explain     string
+	SVG, Narrow []byte
+	Head        []string
+	Rows        [][]string
+}
+
+// draw makes both charts of a section. more follows the title.
+func (s *Section) draw(more string, chartOf func(chart.Head) []byte) {
+	h := chart.Head{ID: s.ID, Title: s.Title + more, About: s.Finding}
+	s.SVG = chartOf(h)
+	h.ID, h.Narrow = s.ID+"-narrow", true
+	s.Narrow = chartOf(h)
 }
 
 // sections leaves out what the run has no figures for.
@@ -40,6 +49,10 @@ func levelLabel(key string) string {
 	return key
 }
 
+// sparseNote keeps a level of ours from being taken for somebody's product.
+const sparseNote = "\"3-sparse\" is our own, simpler relative of Signal's SPQR. It sends whole keys in small pieces and heals later than SPQR does, so that " +
+	"a conversation of a few hundred texts may end before it has healed."
+
 // seizures is the share of the conversation that a thief reads, by the moment
 // of the theft.
 func seizures(r *attacklab.Results) (Section, bool) {
@@ -49,7 +62,7 @@ func seizures(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "seizure", Title: "A device is seized, and a quantum computer comes later",
 		Explain: "The attacker recorded everything, copied Bob's device once, at the moment on the horizontal axis, and has a quantum computer " +
-			"later. The line is the share of the whole conversation that it reads.",
+			"later. The strong line is the share of the whole conversation that it reads; the faint lines are the other levels. " + sparseNote,
 		Head: []string{"level", "seized before text", "read by the thief alone", "read with a quantum computer"},
 	}
 	var panels []chart.Panel
@@ -64,26 +77,28 @@ func seizures(r *attacklab.Results) (Section, bool) {
 		most, worst[p.Level] = max(most, p.Message), max(worst[p.Level], share)
 		s.Rows = append(s.Rows, []string{p.Level, strconv.Itoa(p.Message), percent(p.Thief, p.Texts) + "\u00a0%", percent(p.Quantum, p.Texts) + "\u00a0%"})
 	}
-	s.Finding = "The most of the conversation that one stolen device is worth, whenever it is stolen: " + shares(panels, worst) + "."
-	s.SVG = chart.Multiples(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, "seized before this text", float64(most), panels)
+	s.Finding = "The most that one stolen device gives away of the whole conversation, whenever it is stolen: " + shares(panels, func(p chart.Panel) (level, share string) {
+		return p.Series, fmt.Sprintf("%.0f\u00a0%%", worst[p.Series])
+	}) + "."
+	s.draw("", func(h chart.Head) []byte { return chart.Multiples(h, "seized before this text", float64(most), panels) })
 	return s, true
 }
 
 // shares names each share once, with the levels that follow each other and have
 // it: "100 % at Levels 0 and 1, 14 % at Level 3".
-func shares(panels []chart.Panel, share map[string]float64) string {
+func shares[T any](all []T, of func(T) (level, share string)) string {
 	var words []string
-	for len(panels) > 0 {
-		word := fmt.Sprintf("%.0f\u00a0%%", share[panels[0].Series])
+	for len(all) > 0 {
+		_, share := of(all[0])
 		var levels []string
-		for len(panels) > 0 && fmt.Sprintf("%.0f\u00a0%%", share[panels[0].Series]) == word {
-			levels, panels = append(levels, panels[0].Series), panels[1:]
+		for len(all) > 0 {
+			level, next := of(all[0])
+			if next != share {
+				break
+			}
+			levels, all = append(levels, level), all[1:]
 		}
-		kind := "Level "
-		if len(levels) > 1 {
-			kind = "Levels "
-		}
-		words = append(words, word+" at "+kind+listed(levels))
+		words = append(words, share+" at Level"+strings.Repeat("s", min(1, len(levels)-1))+" "+listed(levels))
 	}
 	return strings.Join(words, ", ")
 }
@@ -123,9 +138,10 @@ func strips(r *attacklab.Results) (Section, bool) {
 		}
 		scenario = x.Scenario
 		rows = append(rows, chart.Row{Series: x.Level, Label: "Level " + x.Level, Strip: x.Strip,
-			Seized: []int{x.Seized[0].Message}, Value: percent(x.Read, x.Texts) + "\u00a0% read"})
+			Seized: []int{x.Seized[0].Message}, Value: Share(x) + " read"})
 		s.Rows = append(s.Rows, []string{x.Level, strconv.Itoa(x.Texts), strconv.Itoa(x.Read), strconv.Itoa(x.Opening), strconv.Itoa(x.Window), yesNo(x.Healed)})
 		if x.Level == "3A" {
+			s.Explain += fmt.Sprintf(" At Level 3A that is %s.", counted(x.Opening, "text"))
 			s.Finding = fmt.Sprintf("At Level 3A the stolen device is of use for %s, and then never again.", counted(x.Window, "more text"))
 			if !x.Healed {
 				s.Finding = "At Level 3A the stolen device is of use to the end of this conversation, which is too short to heal."
@@ -138,7 +154,7 @@ func strips(r *attacklab.Results) (Section, bool) {
 	if s.Finding == "" {
 		s.Finding = "What the same thief at the same moment reads depends on the level alone."
 	}
-	s.SVG = chart.Strips(chart.Head{ID: s.ID, Title: s.Title + ", " + scenario, About: s.Finding}, rows)
+	s.draw(", "+scenario, func(h chart.Head) []byte { return chart.Strips(h, rows) })
 	return s, true
 }
 
@@ -154,7 +170,8 @@ func healing(r *attacklab.Results) (Section, bool) {
 	s := Section{
 		ID: "healing", Title: "How soon a stolen device stops being of use",
 		Explain: "How many texts after a seizure an attacker with a quantum computer can read at Level 3A, against the number of messages after which " +
-			"the protocol wants new post-quantum keys. Worst of many moments of seizure. Posthorn's default is 50, and an application can only choose less.",
+			"the protocol wants new post-quantum keys. Worst of many moments of seizure. The faint line of the same pattern is the most that Posthorn's " +
+			"rules allow in that traffic. Posthorn's default is 50, and an application can only choose less.",
 		Head: []string{"traffic", "new keys after messages", "moments", "window, mean", "window, worst", "the rules allow"},
 	}
 	var curves []chart.Curve
@@ -168,6 +185,7 @@ func healing(r *attacklab.Results) (Section, bool) {
 			curves, i = append(curves, chart.Curve{Series: []string{"paced", "2"}[min(1, len(curves))], Label: h.Scenario}), len(curves)
 		}
 		curves[i].Points = append(curves[i].Points, [2]float64{float64(h.Interval), float64(h.Worst)})
+		curves[i].Limit = append(curves[i].Limit, [2]float64{float64(h.Interval), float64(h.Bound)})
 		s.Rows = append(s.Rows, []string{h.Scenario, strconv.Itoa(h.Interval), strconv.Itoa(h.Moments), tenths(h.Mean), strconv.Itoa(h.Worst), strconv.Itoa(h.Bound)})
 		if h.Worst > h.Bound {
 			above++
@@ -177,7 +195,8 @@ func healing(r *attacklab.Results) (Section, bool) {
 		return Section{}, false
 	}
 	s.Finding = fmt.Sprintf("In %d of %d measurements the window stays within what Posthorn's own rules allow; the sooner new keys are due, the sooner a stolen device is of no use.", len(s.Rows)-above, len(s.Rows))
-	s.SVG = chart.Curves(chart.Head{ID: s.ID, Title: s.Title, About: s.Finding}, chart.Axes{X: "new keys after so many messages", Y: "texts readable after the seizure, worst case"}, curves)
+	axes := chart.Axes{X: "new keys after so many messages", Y: "texts readable after the seizure, worst case"}
+	s.draw("", func(h chart.Head) []byte { return chart.Curves(h, axes, curves) })
 	return s, true
 }
 
@@ -188,7 +207,8 @@ func tradeOff(r *attacklab.Results) (Section, bool) {
 		Explain: "Bytes of post-quantum keys and ciphertexts for each message, against the mean number of texts that a seized device and a quantum " +
 			"computer read afterwards. \"Paced\" is Posthorn: it sends a new key on some messages only; \"every message\" repeats it until it is " +
 			"answered; \"sparse\" is always sending a small piece. Numbers beside the points are the messages after which new keys are due. Further " +
-			"left and further down is better.",
+			"left and further down is better. Measured in a conversation from its first text on; the longer ones of the next table leave the beginning out, " +
+			"so that their figures differ a little.",
 		Head: []string{"traffic", "way of rekeying", "new keys after messages", "bytes per message", "window, mean"},
 	}
 	var curves []chart.Curve
@@ -210,7 +230,8 @@ func tradeOff(r *attacklab.Results) (Section, bool) {
 		return Section{}, false
 	}
 	s.Finding = trade(r)
-	s.SVG = chart.Curves(chart.Head{ID: s.ID, Title: s.Title + ", bursts of ten", About: s.Finding}, chart.Axes{X: "post-quantum bytes per message", Y: "texts readable after a seizure, mean"}, curves)
+	axes := chart.Axes{X: "post-quantum bytes per message", Y: "texts readable after a seizure, mean"}
+	s.draw(", bursts of ten", func(h chart.Head) []byte { return chart.Curves(h, axes, curves) })
 	return s, true
 }
 
