@@ -272,5 +272,5 @@ func Time(l Level, now func() time.Time) (micros int, err error) {
 			return int(now().Sub(from).Microseconds()) / len(run.Sent), nil
 		}
 	}
-	return 0, fmt.Errorf("%w scenario alternation", ErrUnknown)
+	return 0, &UnknownError{"scenario", "alternation"}
 }

@@ -19,8 +19,22 @@ const Schema = "posthorn.lab/1"
 // quickTexts is the length to which a quick run cuts every conversation.
 const quickTexts = 70
 
-// ErrUnknown says that there is no such scenario or level. It names it.
-var ErrUnknown = errors.New("attacklab: there is no")
+// Sentinels for errors.Is. An ErrUnknown is an *UnknownError.
+var (
+	ErrUnknown = errors.New("attacklab: there is no such scenario or level")
+	ErrTwice   = errors.New("attacklab: two scenarios have one name")
+)
+
+// UnknownError names what there is not.
+type UnknownError struct{ Kind, Name string } // Kind is "scenario" or "level"
+
+// Error names kind and name.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("attacklab: there is no %s %q", e.Kind, e.Name)
+}
+
+// Unwrap is ErrUnknown.
+func (e *UnknownError) Unwrap() error { return ErrUnknown }
 
 // Options say what to run. They are all that a result depends on.
 type Options struct {
@@ -54,7 +68,7 @@ const Note = "The lab hands the attacker the classical private keys. No quantum 
 
 // Select makes Options from names. No names stand for all scenarios and all
 // levels. extra are further scenario files, already read. Errors: ErrUnknown,
-// scenario.ErrSyntax.
+// ErrTwice, scenario.ErrSyntax.
 func Select(names, levels []string, extra []*scenario.Scenario, seed uint64, quick bool) (Options, error) {
 	o := Options{Quick: quick, Seed: seed}
 	all, err := scenario.Builtin()
@@ -63,20 +77,21 @@ func Select(names, levels []string, extra []*scenario.Scenario, seed uint64, qui
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(s *scenario.Scenario) bool { return s.Name == name }) {
-			return o, fmt.Errorf("%w scenario %q", ErrUnknown, name)
+			return o, &UnknownError{"scenario", name}
 		}
 	}
-	for _, s := range all {
-		if slices.Contains(names, s.Name) || len(names)+len(extra) == 0 {
-			o.Scenarios = append(o.Scenarios, s.Text)
+	all = slices.DeleteFunc(all, func(s *scenario.Scenario) bool { return !slices.Contains(names, s.Name) && len(names)+len(extra) > 0 })
+	taken := map[string]bool{}
+	for _, s := range append(all, extra...) {
+		if taken[s.Name] {
+			return o, fmt.Errorf("%w: %s", ErrTwice, s.Name)
 		}
-	}
-	for _, s := range extra {
+		taken[s.Name] = true
 		o.Scenarios = append(o.Scenarios, s.Text)
 	}
 	for _, key := range levels {
 		if _, ok := LevelOf(key); !ok {
-			return o, fmt.Errorf("%w level %q", ErrUnknown, key)
+			return o, &UnknownError{"level", key}
 		}
 	}
 	for _, l := range Levels() {
@@ -145,7 +160,7 @@ func (o Options) resolve() (scenarios []*scenario.Scenario, levels []Level, err 
 	for _, key := range o.Levels {
 		l, ok := LevelOf(key)
 		if !ok {
-			return nil, nil, fmt.Errorf("%w level %q", ErrUnknown, key)
+			return nil, nil, &UnknownError{"level", key}
 		}
 		levels = append(levels, l)
 	}

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -39,17 +39,17 @@ attacker reads, and the command that makes the figures.`,
 		Args:    noArguments,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.RunE = func(*cobra.Command, []string) error { return a.explain(asJSON) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.explain(cmd.Context(), asJSON) }
 	return cmd
 }
 
-func (a *app) explain(asJSON bool) error {
+func (a *app) explain(ctx context.Context, asJSON bool) error {
 	o, err := attacklab.Select([]string{"alternation"}, nil, nil, 0, false)
 	if err != nil {
 		return err
 	}
 	o.AttacksOnly = true
-	r, err := attacklab.Run(o, a.progress("running"))
+	r, err := a.play(ctx, o, "running")
 	if err != nil {
 		return err
 	}
@@ -62,24 +62,8 @@ func (a *app) explain(asJSON bool) error {
 		return json.NewEncoder(a.stdout).Encode(out)
 	}
 	for _, row := range report.LevelTable(r) {
-		fmt.Fprintf(a.stdout, "Level %s, %s: %s.\n  In the chart: %s.\n", row.Key, row.Name, row.Meaning, row.Apps)
+		fmt.Fprintf(a.stdout, "Level %s, %s: %s.\n  Examples: %s.\n", row.Key, row.Name, row.Meaning, row.Apps)
 	}
 	fmt.Fprintln(a.stdout)
 	return a.levelTable(r)
-}
-
-// levelTable prints what each attacker read of the first scenario that has
-// them all.
-func (a *app) levelTable(r *attacklab.Results) error {
-	rows := report.LevelTable(r)
-	if len(rows) == 0 {
-		return nil
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "level\tserver alone\trecording, quantum later\tseized device\tseized device, quantum later\tthe figures again with")
-	for _, row := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Key, row.Read[0], row.Read[1], row.Read[2], row.Read[3], report.Command(r.Options, row))
-	}
-	fmt.Fprintf(w, "\n%s\n", r.Note)
-	return w.Flush()
 }

@@ -18,31 +18,46 @@ func inFolder(folder, name string) string { return filepath.Join(folder, name) }
 
 // prepareFolder makes the folder for results, and refuses one that holds
 // something else or that nothing can be written to, before a run and not after
-// it.
-func prepareFolder(folder string) error {
+// it. undo takes back what it made, for a run that comes to nothing.
+func prepareFolder(folder string) (undo func(), err error) {
 	if folder == "" {
-		return nil
+		return func() {}, nil
 	}
+	_, err = os.Stat(folder)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+		return nil, unusable(folder, err)
+	}
+	undo = func() {
+		if made {
+			_ = os.Remove(folder) // not if something is in it
+		}
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return err
+		return nil, unusable(folder, err)
 	}
 	entries, err = withoutLeftovers(folder, entries)
 	if err != nil {
-		return err
+		return nil, unusable(folder, err)
 	}
 	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == report.RunFile })
 	if len(entries) > 0 && !ours {
-		return &failure{exitUser, folder + " holds something else; nothing was run or written", "name an empty folder, or one with earlier results"}
+		return nil, &failure{exitUser, folder + " holds something else; nothing was run or written", "name an empty folder, or one with earlier results"}
 	}
 	staging, err := os.MkdirTemp(folder, stagingPattern)
 	if err != nil {
-		return err
+		return nil, unusable(folder, err)
 	}
-	return os.Remove(staging)
+	return undo, os.Remove(staging)
+}
+
+// unusable says that a folder cannot take results.
+func unusable(folder string, err error) *failure {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	}
+	return &failure{exitUser, "no results can be written to " + folder + ": " + err.Error() + "; nothing was run", "name a folder that you can write to"}
 }
 
 // withoutLeftovers removes what a killed run left waiting.

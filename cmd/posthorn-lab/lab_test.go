@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 // lab runs one command line.
 func lab(args ...string) (stdout, stderr string, code int) {
 	var out, complaints bytes.Buffer
-	code = run(&app{stdout: &out, stderr: &complaints}, args)
+	code = run(context.Background(), &app{stdout: &out, stderr: &complaints}, args)
 	return out.String(), complaints.String(), code
 }
 
@@ -123,12 +125,25 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(used, "letter.txt"), []byte("scenario x\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	text, _, _ := lab("list", "alternation")
+	mine := filepath.Join(t.TempDir(), "mine.txt")
+	if err := os.WriteFile(mine, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		code int
 		word string
 	}{
 		{[]string{"run", "nowhere"}, exitMissing, "posthorn-lab list"},
+		{[]string{"run", "burst-10"}, exitMissing, "did you mean 'bursts-10' or 'bursts-50'?"},
+		{[]string{"list", "mobile"}, exitMissing, "did you mean 'mobile-day'?"},
+		{[]string{"run", "mine"}, exitMissing, "ends in .txt"},
+		{[]string{"run", "--level", "3a"}, exitMissing, "did you mean '3A'?"},
+		{[]string{"run", "--seed", "-1"}, exitUsage, "not a whole number"},
+		{[]string{"run", "--json=maybe"}, exitUsage, "\"maybe\""},
+		{[]string{"run", "alternation", mine}, exitUser, "two scenarios have one name: alternation"},
+		{[]string{"run", mine, mine}, exitUser, "another name"},
 		{[]string{"run", "--level", "9"}, exitMissing, "level \"9\""},
 		{[]string{"list", "nowhere"}, exitMissing, "nowhere"},
 		{[]string{"runn"}, exitUsage, "did you mean"},
@@ -141,8 +156,70 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"run", "absent.txt"}, exitUser, "absent.txt"},
 	} {
 		out, complaints, code := lab(c.args...)
-		if code != c.code || !strings.Contains(complaints, c.word) || out != "" {
+		if code != c.code || !strings.Contains(complaints, c.word) || out != "" || strings.Contains(complaints, "attacklab") || strings.Contains(complaints, "strconv") {
 			t.Errorf("%v: %d %q %q", c.args, code, out, complaints)
 		}
+	}
+}
+
+// TestSummary: run prints every attacker of the scenarios that were named, one's
+// own too, and says why nothing is there where nothing is.
+func TestSummary(t *testing.T) {
+	text, _, _ := lab("list", "active")
+	mine := filepath.Join(t.TempDir(), "mine.txt")
+	text = strings.Replace(text, "scenario   active", "scenario   mine", 1) + "attack     recording + quantum\n"
+	if err := os.WriteFile(mine, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args  []string
+		lines []string
+	}{
+		{[]string{"run", mine, "--level", "1,2"}, []string{"attacker +1 +2", "recording \\+ quantum +100\u00a0% +0\u00a0%", ".*neither was chosen\\.", "2 attackers on 2 conversations\\. With --out .*"}},
+		{[]string{"run", "active", "--level", "3,3A"}, []string{"3 +edit +yes .*", "3A +edit +no .*", "10 attackers on 2 conversations.*"}},
+		{[]string{"run", "bursts-10", "lopsided", "--level", "0", "--quick"}, []string{"Bursts of ten .*", "Fifty to one .*"}},
+	} {
+		out, complaints, code := lab(c.args...)
+		if code != exitOK || complaints != "" || !strings.Contains(out, "No quantum computer is used") {
+			t.Errorf("%v: %d %s", c.args, code, complaints)
+		}
+		for _, line := range c.lines {
+			if !regexp.MustCompile("(?m)^" + line + "$").MatchString(out) {
+				t.Errorf("%v: no line %q in\n%s", c.args, line, out)
+			}
+		}
+	}
+}
+
+// TestInterrupt: an interrupted run and an interrupted verification say so, and
+// leave no folder that they made and nothing in one that was there.
+func TestInterrupt(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	parent := t.TempDir()
+	there := filepath.Join(parent, "there")
+	if _, complaints, code := lab("run", "alternation", "--level", "0", "--quick", "--out", there); code != exitOK {
+		t.Fatal(code, complaints)
+	}
+	before, err := os.ReadDir(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"run", "alternation", "--level", "0", "--quick", "--out", filepath.Join(parent, "new")},
+		{"run", "alternation", "--level", "1", "--quick", "--out", there}, {"verify", there},
+	} {
+		var out, complaints bytes.Buffer
+		code := run(ctx, &app{stdout: &out, stderr: &complaints}, args)
+		if code != exitUser || out.Len() > 0 || !strings.Contains(complaints.String(), "interrupted") {
+			t.Errorf("%v: %d %s %s", args, code, &out, &complaints)
+		}
+	}
+	after, err := os.ReadDir(there)
+	if err != nil || len(after) != len(before) {
+		t.Errorf("%d files, were %d, %v", len(after), len(before), err)
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+		t.Errorf("%v %v is left", entries, err)
 	}
 }

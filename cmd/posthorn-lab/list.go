@@ -70,7 +70,7 @@ func (a *app) list(names []string, asJSON bool) error {
 				return err
 			}
 		}
-		return fmt.Errorf("%w scenario %q", attacklab.ErrUnknown, names[0])
+		return &attacklab.UnknownError{Kind: "scenario", Name: names[0]}
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(listOf(all))
@@ -80,9 +80,9 @@ func (a *app) list(names []string, asJSON bool) error {
 	for _, s := range all {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", s.Name, s.Messages, len(s.Attacks)+len(s.Actives), s.About)
 	}
-	fmt.Fprintln(w, "\nlevel\tprotocol\tmeaning\t")
+	fmt.Fprintln(w, "\nlevel\tprotocol\tmeaning")
 	for _, l := range attacklab.Levels() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t\n", l.Key, l.Name, l.Meaning)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", l.Key, l.Name, l.Meaning)
 	}
 	return w.Flush()
 }

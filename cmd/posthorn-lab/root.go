@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -12,10 +14,10 @@ type app struct {
 }
 
 // run executes one command line and returns the exit code of the process.
-func run(a *app, args []string) int {
+func run(ctx context.Context, a *app, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
-	return a.report(root.Execute())
+	return a.report(root.ExecuteContext(ctx))
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -37,10 +39,19 @@ quantum computer is used. Equal seeds give equal results, byte for byte.`,
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err.Error()) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, wrongFlag(err)) })
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newRun(a), newVerify(a), newList(a), newExplain(a))
 	return root
+}
+
+// wrongFlag is what is wrong with an option, without the names of functions.
+func wrongFlag(err error) string {
+	text, function, found := strings.Cut(err.Error(), ": strconv.")
+	if found && strings.HasPrefix(function, "ParseUint") {
+		text += ": not a whole number from 0 on"
+	}
+	return text
 }
 
 // noArguments refuses arguments, and names the nearest command to a wrong one.

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,19 +43,25 @@ which holds processor times and is the one file that no seed reproduces.`,
 	flags.Uint64Var(&f.seed, "seed", 0, "number added to the seed of each scenario")
 	flags.BoolVar(&f.quick, "quick", false, "shorter conversations and fewer moments of seizure")
 	flags.BoolVar(&f.asJSON, "json", false, "print the results as one JSON object")
-	cmd.RunE = func(_ *cobra.Command, names []string) error { return a.run(names, f) }
+	cmd.RunE = func(cmd *cobra.Command, names []string) error { return a.run(cmd.Context(), names, f) }
 	return cmd
 }
 
-func (a *app) run(names []string, f runFlags) error {
+func (a *app) run(ctx context.Context, names []string, f runFlags) (err error) {
 	o, err := choose(names, f)
 	if err != nil {
 		return err
 	}
-	if err := prepareFolder(f.out); err != nil {
+	undo, err := prepareFolder(f.out)
+	if err != nil {
 		return err
 	}
-	results, err := attacklab.Run(o, a.progress("running"))
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
+	results, err := a.play(ctx, o, "running")
 	if err != nil {
 		return err
 	}
@@ -85,7 +91,7 @@ func choose(names []string, f runFlags) (attacklab.Options, error) {
 		}
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return attacklab.Options{}, err
+			return attacklab.Options{}, &failure{exitUser, "no scenario can be read: " + err.Error() + "; nothing was run", "name a file that you can read; 'posthorn-lab list NAME' prints one to begin with"}
 		}
 		s, err := scenario.Parse(string(text))
 		if err != nil {
@@ -120,26 +126,4 @@ func (a *app) write(folder string, r *attacklab.Results) error {
 		return err
 	}
 	return writeFiles(folder, files)
-}
-
-// summarise prints the level table and where the rest is.
-func (a *app) summarise(r *attacklab.Results, folder string) error {
-	if err := a.levelTable(r); err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	if len(r.Attempts) > 0 {
-		fmt.Fprintln(w, "\nlevel\tattack\tsucceeds\twhat happened")
-	}
-	for _, x := range r.Attempts {
-		fmt.Fprintf(w, "%s\t%s\t%t\t%s\n", x.Level, x.Attack, x.Succeeded, x.Outcome)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if folder != "" {
-		_, err := fmt.Fprintf(a.stdout, "\n%d attackers on %d conversations. Open %s\n", len(r.Readings), len(r.Costs), inFolder(folder, report.ReportFile))
-		return err
-	}
-	return nil
 }

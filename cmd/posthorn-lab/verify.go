@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -26,16 +27,16 @@ something differs, is missing, or is no file of these results.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.verify(args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0]) },
 	}
 }
 
-func (a *app) verify(folder string) error {
+func (a *app) verify(ctx context.Context, folder string) error {
 	o, err := readOptions(folder)
 	if err != nil {
 		return err
 	}
-	results, err := attacklab.Run(o, a.progress("running again"))
+	results, err := a.play(ctx, o, "running again")
 	if errors.Is(err, attacklab.ErrUnknown) || errors.Is(err, scenario.ErrSyntax) {
 		return &failure{exitUser, inFolder(folder, report.RunFile) + " does not say what can be run: " + err.Error() + "; nothing was verified", "run the scenarios again"}
 	}
