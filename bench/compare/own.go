@@ -137,7 +137,7 @@ func host(ctx context.Context, programs, folder string, options ...string) (*hos
 // ready waits until posthornd says where it is.
 func (p *process) ready(ctx context.Context) (url string, err error) {
 	var log []byte
-	for range 300 {
+	for range readyLooks {
 		if log, err = os.ReadFile(filepath.Join(p.folder, "output.log")); err != nil {
 			return "", err
 		}

@@ -149,9 +149,13 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
+// readyLooks is how often a program that starts is looked at, each tenth of a
+// second, before it counts as hung.
+const readyLooks = 3000
+
 // reachable waits until something listens.
 func (p *process) reachable(ctx context.Context, address string) error {
-	for range 300 {
+	for range readyLooks {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()

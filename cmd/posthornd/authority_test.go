@@ -73,7 +73,7 @@ func (a *acmeServer) run(t *testing.T, program string, args ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); _ = process.Wait(); _ = log.Close() })
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testPatience); ; time.Sleep(50 * time.Millisecond) {
 		if c, err := net.Dial("tcp", a.admin); err == nil {
 			_ = c.Close()
 			return

@@ -21,7 +21,7 @@ import (
 // page reads a page of a second listener; code 0 is no answer.
 func page(t *testing.T, address, path string) (code int, body string) {
 	t.Helper()
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}).Get("http://" + address + path)
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}).Get("http://" + address + path)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -128,7 +128,7 @@ func TestMetricsTable(t *testing.T) {
 	s := start(t, t.TempDir(), "--metrics", address, "--open-registration")
 	tellStory(t, s.url)
 	_, text := page(t, address, "/metrics")
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(text, "posthorn_queued_envelopes 1\n") && time.Now().Before(end); {
+	for end := time.Now().Add(testPatience); !strings.Contains(text, "posthorn_queued_envelopes 1\n") && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond) // acks are applied in batches
 		_, text = page(t, address, "/metrics")
 	}

@@ -15,6 +15,10 @@ import (
 	"github.com/posthorn/posthorn/server/store/pebble"
 )
 
+// testPatience is how long a test waits for anything that has to happen. It only ends
+// what hangs.
+const testPatience = 5 * time.Minute
+
 // serving is a posthornd that runs in this process.
 type serving struct {
 	t      *testing.T
@@ -59,8 +63,8 @@ func (s *serving) end() int {
 	select {
 	case code := <-s.ended:
 		return code
-	case <-time.After(10 * time.Second):
-		s.t.Fatal("it did not end within ten seconds")
+	case <-time.After(testPatience):
+		s.t.Fatalf("it did not end within %v", testPatience)
 		return 0
 	}
 }

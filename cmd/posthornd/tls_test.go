@@ -118,7 +118,7 @@ func TestCertificateFromAnAuthority(t *testing.T) {
 	if err := os.WriteFile(issuer, ca.root(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(testPatience); ; time.Sleep(200 * time.Millisecond) {
 		code, _, complaint := command(t, "health", "--addr", ca.target, "--ca", issuer, "--tls-name", domain)
 		if code == 0 {
 			break
