@@ -21,8 +21,9 @@ import (
 	"github.com/posthorn/posthorn/internal/machine"
 )
 
-// patience is how long anything may take that should be quick.
-const patience = 30 * time.Second
+// patience is how long anything may take that should be quick. It only ends what
+// hangs.
+const patience = 4 * time.Minute
 
 // daemon is a posthornd on a fixed loopback port, in one life after another.
 type daemon struct {
@@ -120,13 +121,13 @@ func (d *daemon) trace(command []string, stdout *os.File) {
 	}
 }
 
-// dead reports whether the present life has ended, waiting a moment for a
-// process that is just dying.
+// dead reports whether the present life has ended, or ends: a process that dies
+// needs a while for it.
 func (d *daemon) dead() bool {
 	select {
 	case <-d.died:
 		return true
-	case <-time.After(time.Second):
+	case <-time.After(patience):
 		return false
 	}
 }
@@ -134,7 +135,7 @@ func (d *daemon) dead() bool {
 // frozen reports whether the server has stopped writing and says so, and not
 // ended, or is just ending.
 func (d *daemon) frozen() bool {
-	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-d.died:
 			return false
@@ -144,7 +145,7 @@ func (d *daemon) frozen() bool {
 			return true
 		}
 	}
-	return !d.dead()
+	return true
 }
 
 // kill ends the life without a warning.

@@ -25,6 +25,8 @@ const (
 	// warmUp the part of it that does not count: caches fill up.
 	judgedFrom = 5 * time.Minute
 	warmUp     = 5 // a fifth
+	// leastSamples are taken however long each look takes.
+	leastSamples = 8
 )
 
 // sample is what a server holds at one moment, by name.
@@ -62,11 +64,12 @@ func (d *daemon) measured() *gauge {
 	return g
 }
 
-func (g *gauge) sampleUntil(ctx context.Context) (samples []sample) {
+// sampleFor looks at the daemon for a time, and until there are enough samples.
+func (g *gauge) sampleFor(ctx context.Context, d time.Duration) (samples []sample) {
 	begun := time.Now()
-	ticker := time.NewTicker(min(sampleEvery, *soakFor/10))
+	ticker := time.NewTicker(min(sampleEvery, d/10))
 	defer ticker.Stop()
-	for {
+	for time.Since(begun) < d || len(samples) < leastSamples {
 		select {
 		case <-ctx.Done():
 			return samples
@@ -74,6 +77,7 @@ func (g *gauge) sampleUntil(ctx context.Context) (samples []sample) {
 			samples = append(samples, sample{time.Since(begun), g.look()})
 		}
 	}
+	return samples
 }
 
 // look reads /proc, and the goroutines from the server's own metrics.
@@ -121,7 +125,7 @@ func (g *gauge) goroutines() (n float64, ok bool) {
 // judge fits a line to each measure after the warm-up.
 func judge(t *testing.T, samples []sample) {
 	t.Helper()
-	if len(samples) < 5 || len(samples[0].holds) < 3 {
+	if len(samples) < leastSamples || len(samples[0].holds) < 3 {
 		t.Fatalf("only %d samples, the first with %v", len(samples), samples)
 	}
 	if *soakFor < judgedFrom {

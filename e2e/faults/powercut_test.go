@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -79,17 +80,24 @@ func TestHaltedServerStandsStill(t *testing.T) {
 	d.kill()
 }
 
-// surviveCut runs one life up to its power cut. It reports whether there was
-// load at that moment.
+// surviveCut runs one life up to its power cut: a random time after its start,
+// or after it was in use, so that on a slow machine as well some cuts fall into
+// each. It reports whether there was load at that moment.
 func (r *run) surviveCut(disk *image, random *rand.Rand, fresh bool) (loaded bool) {
 	r.t.Helper()
 	delay := time.Duration(random.IntN(400)) * time.Millisecond
 	if fresh {
 		delay = time.Duration(random.IntN(80)) * time.Millisecond
 	}
-	done := make(chan struct{})
+	done, begun := make(chan struct{}), make(chan struct{})
+	inUse := sync.OnceFunc(func() { close(begun) })
+	if random.IntN(2) == 0 {
+		inUse()
+	}
+	seed := random.Uint64()
 	go func() {
 		defer close(done)
+		<-begun
 		time.Sleep(delay)
 		r.server.halt()
 		disk.cut()
@@ -97,8 +105,9 @@ func (r *run) surviveCut(disk *image, random *rand.Rand, fresh bool) (loaded boo
 	}()
 	var work *load
 	if r.server.start() == nil && (!fresh || r.register(r.people...) == nil) {
-		work, loaded = r.begin(random.Uint64()), true
+		work, loaded = r.begin(seed), true
 	}
+	inUse()
 	<-done
 	r.server.kill()
 	if loaded {

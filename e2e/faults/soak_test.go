@@ -37,7 +37,7 @@ func TestSoak(t *testing.T) {
 	if err := inOrder(r.server.start, func() error { return r.register(people...) }); err != nil {
 		t.Fatal(err)
 	}
-	ctx, end := context.WithTimeout(t.Context(), *soakFor)
+	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	var work sync.WaitGroup
 	for i, d := range people {
@@ -46,7 +46,8 @@ func TestSoak(t *testing.T) {
 		work.Go(func() { r.listenUntil(ctx, d, rand.New(rand.NewPCG(uint64(i), 8))) })
 	}
 	work.Go(func() { r.intrudeUntil(ctx) })
-	samples := watched.sampleUntil(ctx)
+	samples := watched.sampleFor(ctx, *soakFor)
+	end()
 	work.Wait()
 	if err := inOrder(r.resume, r.end); err != nil {
 		t.Error(err)
