@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/binary"
+
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/codec"
 )
@@ -18,6 +20,21 @@ func AuthBytes(audience string, challenge []byte, acc account.ID, dev account.De
 	b = codec.AppendV16(b, challenge)
 	b = codec.AppendV16(b, acc[:])
 	return codec.AppendV16(b, dev[:])
+}
+
+// SeatLabel is the label that the signed bytes of a seat begin with.
+const SeatLabel = "posthorn/seat/v1"
+
+// SeatBytes are what a device signs with its ECDSA key about its seat at a login:
+// number and bytes of the last login that it knows of (zeros before the first),
+// and the bytes that it has drawn for this one. SPEC §14.2.
+func SeatBytes(acc account.ID, dev account.DeviceID, number uint64, value, next [SeatSize]byte) []byte {
+	b := []byte(SeatLabel)
+	b = codec.AppendV16(b, acc[:])
+	b = codec.AppendV16(b, dev[:])
+	b = binary.BigEndian.AppendUint64(b, number)
+	b = append(b, value[:]...)
+	return append(b, next[:]...)
 }
 
 // RecoveryContext is the ML-DSA context of a proof by a recovery key, and the

@@ -39,3 +39,19 @@ func TestRecoveryBytesBindEveryField(t *testing.T) {
 		}
 	}
 }
+
+func TestSeatBytesBindEveryField(t *testing.T) {
+	one, two := [SeatSize]byte{1}, [SeatSize]byte{2}
+	base := string(SeatBytes(account.ID{1}, account.DeviceID{2}, 3, one, two))
+	for name, got := range map[string][]byte{
+		"account": SeatBytes(account.ID{3}, account.DeviceID{2}, 3, one, two),
+		"device":  SeatBytes(account.ID{1}, account.DeviceID{3}, 3, one, two),
+		"number":  SeatBytes(account.ID{1}, account.DeviceID{2}, 4, one, two),
+		"value":   SeatBytes(account.ID{1}, account.DeviceID{2}, 3, two, two),
+		"next":    SeatBytes(account.ID{1}, account.DeviceID{2}, 3, one, one),
+	} {
+		if string(got) == base {
+			t.Errorf("another %s gives the same signed bytes", name)
+		}
+	}
+}

@@ -337,10 +337,10 @@ func storedRoster(row localdb.Contact) (*account.Roster, error) {
 // remote puts the engine's own words in front of a transport failure.
 func remote(err error) error {
 	switch {
-	case errors.Is(err, ErrCloned), errors.Is(err, ErrRemoved), errors.Is(err, ErrRemovalUnproven):
+	case turnedAway(err):
 		return err
 	case errors.Is(err, transport.ErrCloned):
-		return fmt.Errorf("%w (%w)", ErrCloned, err)
+		return fmt.Errorf("%w (%w)", ErrCopyUnproven, err) // with a proof, the login has said so
 	case errors.Is(err, transport.ErrOffline), errors.Is(err, transport.ErrLimited):
 		return fmt.Errorf("%w (%w)", ErrOffline, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),

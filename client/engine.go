@@ -141,7 +141,7 @@ func attach(cfg Config, db *localdb.DB) (*Client, error) {
 	}
 	c.server, err = transport.New(c.profile.ServerURL, transport.Device{
 		Account: c.profile.Account, ID: c.profile.Device,
-		Key: c.key, Rand: c.entropy.SignReader(), Seat: seating{db, c.entropy},
+		Key: c.key, Rand: c.entropy.SignReader(), Seat: seating{db, c.entropy, c.profile.Account, c.profile.Device, c.key.Public()},
 	}, transport.Options{Pin: pin})
 	return c, err
 }

@@ -133,6 +133,8 @@ var (
 	ErrNews = errors.New("news from another device of this account were not understood")
 	// ErrCloned: another copy of this profile has gone on; this one is out.
 	ErrCloned = errors.New("another copy of this profile has gone on, so this one may not go on with old keys; nothing was sent")
+	// ErrCopyUnproven: the server says so, and has not shown it.
+	ErrCopyUnproven = errors.New("the server says that another copy of this profile has gone on and does not prove it; nothing was erased, and nothing goes out while it says so")
 	// ErrHistory: what the server has as this account's history does not open.
 	ErrHistory = errors.New("the history on the server is not what the other device sent; this part was not taken")
 	// ErrNobodyWaits: the code is good for no device that waits now.

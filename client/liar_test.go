@@ -42,7 +42,8 @@ type liar struct {
 	silent  bool              // look-ups get no answer
 	says    map[string]string // by the end of a path: the reason for which every call is refused
 	removal func(*posthornv1.FindRemovalResponse)
-	asked   int // calls so far
+	ahead   *posthornv1.Seat // what a refused login is shown
+	asked   int              // calls so far
 }
 
 func openLiar(t *testing.T, target string) *liar {
@@ -80,7 +81,7 @@ func (l *liar) lie(r *http.Response) error {
 	defer l.mu.Unlock()
 	l.asked++
 	if reason := l.refuses(r.Request.URL.Path); reason != "" {
-		return refuse(r, reason)
+		return refuse(r, reason, l.ahead)
 	}
 	switch path := r.Request.URL.Path; {
 	case strings.HasSuffix(path, "/FindRemoval") && l.removal != nil:
@@ -112,8 +113,8 @@ func (l *liar) refuses(path string) string {
 }
 
 // refuse makes an answer the refusal of a call, as a server would word it.
-func refuse(r *http.Response, reason string) error {
-	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason})
+func refuse(r *http.Response, reason string, ahead *posthornv1.Seat) error {
+	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason, Ahead: ahead})
 	if err != nil {
 		return err
 	}
@@ -137,6 +138,13 @@ func (l *liar) word(reason string, ends ...string) {
 	for _, end := range ends {
 		l.says[end] = reason
 	}
+}
+
+// showsLogin is what a refused login is shown as the one that it is behind.
+func (l *liar) showsLogin(ahead *posthornv1.Seat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ahead = ahead
 }
 
 // showsRemoval answers a device that asks for its removal.
@@ -220,7 +228,7 @@ func (l *liar) shows(target string) {
 func (l *liar) honestAgain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.account, l.log, l.says, l.removal = nil, l.honest, nil, nil
+	l.account, l.log, l.says, l.removal, l.ahead = nil, l.honest, nil, nil, nil
 }
 
 // town is a world whose server has a log, with a liar before each client.

@@ -242,7 +242,7 @@ func (n *newcomer) settle(ctx context.Context) error {
 		return err
 	}
 	server, err := transport.New(n.row.ServerURL, transport.Device{
-		Account: n.row.Account, ID: n.row.Device, Key: n.key, Rand: n.entropy.SignReader(), Seat: seating{n.db, n.entropy},
+		Account: n.row.Account, ID: n.row.Device, Key: n.key, Rand: n.entropy.SignReader(), Seat: seating{n.db, n.entropy, n.row.Account, n.row.Device, n.key.Public()},
 	}, transport.Options{Pin: pin})
 	if err != nil {
 		return err

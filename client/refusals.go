@@ -32,11 +32,11 @@ func (c *Client) Refusals() map[string]int {
 // refuse counts an error that is a refusal by a numbered check, and reports
 // whether it was one. Any other error is a fault of this machine or the
 // network, and so are checks of what this profile has stored, of the server's
-// log and of a removal: a delivery must not be dropped on their account.
+// log and of what turns this device away: a delivery must not be dropped on their account.
 func (c *Client) refuse(err error) bool {
 	var refusal *reject.Error
 	if !errors.As(err, &refusal) || errors.Is(err, pq3.ErrState) || errors.Is(err, pq3.ErrPolicy) ||
-		errors.Is(err, ErrTransparency) || errors.Is(err, ErrRemovalUnproven) || errors.Is(err, ErrRemoved) {
+		errors.Is(err, ErrTransparency) || turnedAway(err) {
 		return false
 	}
 	c.refusals.mu.Lock()

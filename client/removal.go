@@ -124,5 +124,5 @@ func (c *Client) Belongs(ctx context.Context) error {
 
 // turnedAway reports whether the server does not let this device in.
 func turnedAway(err error) bool {
-	return errors.Is(err, ErrRemoved) || errors.Is(err, ErrRemovalUnproven) || errors.Is(err, ErrCloned)
+	return errors.Is(err, ErrRemoved) || errors.Is(err, ErrRemovalUnproven) || errors.Is(err, ErrCloned) || errors.Is(err, ErrCopyUnproven)
 }

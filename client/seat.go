@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/internal/clock"
@@ -20,6 +21,9 @@ import (
 type seating struct {
 	db      *localdb.DB
 	entropy pq3.Entropy
+	account account.ID
+	device  account.DeviceID
+	key     *account.VerifyingKey // of the device
 }
 
 // Claim draws the next value, or repeats the one whose login may have got lost.
@@ -62,13 +66,20 @@ func (s seating) Taken(ctx context.Context, copied bool) error {
 	})
 }
 
-// Behind erases what another copy may have gone on with, for good: whatever
-// becomes of this profile, it never sends on a session again.
-func (s seating) Behind(ctx context.Context) error {
-	return s.db.Update(ctx, func(tx *localdb.Tx) error {
+// Behind believes that another copy has gone on if it is shown a login that this
+// profile has not made, signed with the device's key. Then it erases what the
+// copy may have gone on with, for good: whatever becomes of this profile, it never
+// sends on a session again, and the error is ErrCloned. Without a proof nothing is
+// erased, and the error is ErrCopyUnproven.
+func (s seating) Behind(ctx context.Context, ahead *transport.Login) error {
+	proven := false
+	err := s.db.Update(ctx, func(tx *localdb.Tx) error {
 		seat, err := tx.Seat()
 		if err != nil {
 			return err
+		}
+		if proven = s.overtakes(seat, ahead); !proven {
+			return nil
 		}
 		seat.Behind = true
 		if err := errors.Join(tx.PutSeat(seat), eraseRatchets(tx)); err != nil {
@@ -76,6 +87,31 @@ func (s seating) Behind(ctx context.Context) error {
 		}
 		return notify(tx, "ALARM: another copy of this profile has gone on, so this one was not let in. If this is a backup that you put back, 'posthorn device renew' makes it a device of its own; if not, somebody has a copy of your profile")
 	})
+	switch {
+	case err != nil:
+		return err
+	case !proven:
+		return reject.New("V-295", ErrCopyUnproven, "it shows no login that another copy must have made")
+	}
+	return reject.New("V-241", ErrCloned, "a login that another copy has made was shown")
+}
+
+// overtakes reports whether a login is this device's and another copy's. At each
+// number a profile draws one value, and keeps it before it signs anything: another
+// one under its last two numbers, or anything under a later number, is none of its
+// own. An earlier number may be.
+func (s seating) overtakes(mine localdb.Seat, l *transport.Login) bool {
+	if l == nil || s.key.VerifyECDSA(api.SeatBytes(s.account, s.device, l.Number, l.Value, l.Next), l.Signature[:]) != nil {
+		return false
+	}
+	switch {
+	case l.Number > mine.Number:
+		return true
+	case l.Number == mine.Number:
+		return l.Value != mine.Value || l.Next != mine.Next
+	default:
+		return l.Number+1 == mine.Number && l.Next != mine.Value
+	}
 }
 
 // eraseRatchets removes every ratchet, and queues the texts that no server has

@@ -50,6 +50,18 @@ func (p *person) wantAlarm(args ...string) {
 	}
 }
 
+// wantReadable fails unless a copy that was turned away shows what it has received
+// and sent, and whom it knows. The exit code still says that it was turned away.
+func (p *person) wantReadable(text string) {
+	p.t.Helper()
+	if r := p.run("read", "--all", "--sent"); r.code != 4 || !strings.Contains(r.stdout, text) {
+		p.t.Errorf("posthorn read --all --sent: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := p.run("contact", "list"); !strings.Contains(r.stdout, "@bob") {
+		p.t.Errorf("posthorn contact list: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
 // TestTA25CopiesOfAProfile are attacks A16 and A17 and scenario T-A25: at random
 // points of a conversation Alice's profile is copied, used on, and then the copy
 // is put back in its place, or used beside it. Each is noticed at the first
@@ -79,6 +91,7 @@ func TestTA25CopiesOfAProfile(t *testing.T) {
 			}
 		}
 	}
+	alice.must("send", "@bob", "the first word")
 	talk()
 	for point := range points {
 		talk()
@@ -95,6 +108,7 @@ func TestTA25CopiesOfAProfile(t *testing.T) {
 			clone := *alice
 			clone.home = copied
 			clone.wantAlarm("send", "@bob", fmt.Sprint("from the copy ", point))
+			clone.wantReadable("the first word")
 			r := alice.run("read")
 			if r.code != 0 || !strings.Contains(r.stderr, "ALARM: an older copy") {
 				t.Fatalf("point %d: the owner is not told: exit %d\n%s", point, r.code, r.stderr)

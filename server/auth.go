@@ -73,6 +73,9 @@ func (s *authService) Authenticate(ctx context.Context, request *posthornv1.Auth
 	if !proven || record == nil {
 		return nil, badProof()
 	}
+	if !seated.by(key, p) {
+		return nil, badSeat()
+	}
 	if err := s.seen(ctx, p, *record, now); err != nil {
 		return nil, err
 	}

@@ -115,6 +115,11 @@ func drawLogins(s *decodertest.Source) (r loginRecord) {
 	if s.Bool() {
 		r.seat = seat{number: 1 + uint64(s.Below(9)), copied: s.Bool()}
 		s.Fill(r.seat.value[:])
+		if s.Bool() {
+			s.Fill(r.seat.before[:])
+			s.Fill(r.seat.signature[1:])
+			r.seat.signature[0] = 1
+		}
 	}
 	r.removed = r.closed && s.Bool()
 	for range s.Below(maxTokens) {
@@ -146,6 +151,7 @@ func FuzzRecords(f *testing.F) {
 	decodertest.Seed(f, "invite-used", inviteRecord{state: inviteUsed, account: account.ID{1}}.marshal())
 	decodertest.Seed(f, "clock", clockRecord{time.UnixMilli(5), []gap{{time.Hour, time.Minute}, {maxGrace, 0}}}.marshal())
 	decodertest.Seed(f, "logins-seat", loginRecord{seat: seat{number: 3, value: [16]byte{1}, copied: true}}.marshal())
+	decodertest.Seed(f, "logins-seat-signed", loginRecord{seat: seat{number: 3, before: [16]byte{2}, signature: [64]byte{9}}}.marshal())
 	decodertest.Seed(f, "pairings", pairings{{[slotSize]byte{1}, 5, [][]byte{[]byte("hello")}}, {}}.marshal())
 	decodertest.Seed(f, "many-statements-missing", []byte{0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {

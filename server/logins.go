@@ -16,7 +16,7 @@ import (
 //
 //	login/BOX    account[48] ‖ device[32] ‖ u8 (1: closed, 2: removed) ‖ u16 count ‖ count × token ‖ u16 count ‖ count × challenge ‖ seat
 //	token        u64 ends (ms) ‖ SHA-256 of the token's text
-//	seat         nothing, or u64 number ‖ value[16] ‖ u8 copied
+//	seat         nothing, or u64 number ‖ value[16] ‖ u8 copied, and nothing more or before[16] ‖ signature[64]
 //	challenge    u64 ends (ms) ‖ the first 16 bytes of a spent challenge
 //
 // A login changes it in one compare-and-swap, which spends the challenge and

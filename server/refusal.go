@@ -19,14 +19,15 @@ type refusal struct {
 	text   string // what happened, and what did not
 	hint   string // the next step
 	retry  time.Duration
-	padded bool // as long as the answer that it stands for
+	ahead  *posthornv1.Seat // for a device that is behind a copy of itself
+	padded bool             // as long as the answer that it stands for
 }
 
 // err turns the refusal into the error of a call. The cause is for the log's
 // counters and never reaches the caller.
 func (r refusal) err(cause error) error {
 	failed := connect.NewError(r.code, r.text)
-	told := &posthornv1.ErrorDetail{Reason: r.reason, Hint: r.hint, RetryAfterMs: uint64(r.retry.Milliseconds())}
+	told := &posthornv1.ErrorDetail{Reason: r.reason, Hint: r.hint, RetryAfterMs: uint64(r.retry.Milliseconds()), Ahead: r.ahead}
 	if r.padded {
 		told.Padding = refusalPadding(len(r.text), proto.Size(told))
 	}

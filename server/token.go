@@ -82,13 +82,14 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, seated
 	text = drawToken(keys, who.box)
 	hash := sha256.Sum256([]byte(text))
 	ends = time.UnixMilli(now.Add(api.TokenLife).UnixMilli())
-	behind := false
+	var late *overtaken
 	err = changeLogins(ctx, t.store, t.store.Note, who, func(r *loginRecord) error {
-		copied, behind = r.seat.copied, false
+		copied, late = r.seat.copied, nil
 		if err := r.admit(challenge, timedHash{uint64(ends.UnixMilli()), hash}, now); err != nil {
 			return err
 		}
-		if behind = r.seat.take(seated) != nil; behind {
+		if r.seat.take(seated) != nil {
+			late = &overtaken{r.seat}
 			r.tokens, r.seat.copied = nil, true // whoever is ahead logs in again, and is told
 			return nil
 		}
@@ -102,8 +103,8 @@ func (t *tokens) issue(ctx context.Context, who caller, challenge []byte, seated
 		return "", time.Time{}, false, err
 	}
 	t.askAgain(who.box)
-	if behind {
-		return "", time.Time{}, false, errCopied
+	if late != nil {
+		return "", time.Time{}, false, late
 	}
 	t.remember(hash, grant{who, ends, now.Add(tokenTrust)}, t.asked(), now)
 	return text, ends, copied, nil
@@ -234,7 +235,7 @@ func notIssued(err error) error {
 	case errors.Is(err, errSpent):
 		return badProof()
 	case errors.Is(err, errCopied):
-		return deviceCloned()
+		return deviceCloned(err)
 	case errors.Is(err, errClosed):
 		return accountDisabled()
 	case errors.Is(err, errRemoved):

@@ -109,8 +109,8 @@ func (c *Client) authenticate(ctx context.Context) (token, error) {
 	}
 	answer, err := call(ctx, c.auth.Authenticate, &posthornv1.AuthenticateRequest{Proof: proof, Seat: seat})
 	if err != nil {
-		if errors.Is(err, ErrCloned) && seat != nil {
-			err = errors.Join(err, c.device.Seat.Behind(ctx))
+		if refused, ok := errors.AsType[*Error](err); ok && refused.Err == ErrCloned && seat != nil {
+			err = errors.Join(err, c.device.Seat.Behind(ctx, refused.Ahead))
 		}
 		return token{}, err
 	}
@@ -131,7 +131,11 @@ func (c *Client) claim(ctx context.Context) (*posthornv1.Seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	seat := &posthornv1.Seat{Number: number, Next: next[:]}
+	signature, err := c.device.Key.SignECDSA(c.device.Rand, api.SeatBytes(c.device.Account, c.device.ID, number, value, next))
+	if err != nil {
+		return nil, err
+	}
+	seat := &posthornv1.Seat{Number: number, Next: next[:], Signature: signature[:]}
 	if number > 0 {
 		seat.Value = value[:]
 	}

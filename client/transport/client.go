@@ -14,6 +14,8 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api"
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 	"github.com/posthorn/posthorn/internal/secret"
 	"github.com/posthorn/posthorn/invite"
@@ -47,8 +49,30 @@ type Seat interface {
 	// Taken says that the server has gone on to next. copied: an older copy of
 	// this device has tried to log in before.
 	Taken(ctx context.Context, copied bool) error
-	// Behind says that another copy of this device has gone on.
-	Behind(ctx context.Context) error
+	// Behind says that the server lets this device in no more, because another copy
+	// of it has gone on. ahead is the login by which it shows that; nil: it shows
+	// none. The answer is the error of the login.
+	Behind(ctx context.Context, ahead *Login) error
+}
+
+// Login is what a device has signed about its seat at a login (api.SeatBytes).
+// The signature is not verified.
+type Login struct {
+	Number      uint64
+	Value, Next [api.SeatSize]byte
+	Signature   [account.ECDSASignatureSize]byte
+}
+
+// loginIn reads what a server shows; nil: nothing that could be one.
+func loginIn(seat *posthornv1.Seat) *Login {
+	if seat == nil || len(seat.GetValue()) != api.SeatSize || len(seat.GetNext()) != api.SeatSize ||
+		len(seat.GetSignature()) != account.ECDSASignatureSize {
+		return nil
+	}
+	return &Login{
+		Number: seat.GetNumber(), Value: [api.SeatSize]byte(seat.GetValue()), Next: [api.SeatSize]byte(seat.GetNext()),
+		Signature: [account.ECDSASignatureSize]byte(seat.GetSignature()),
+	}
 }
 
 // Options are the choices a Client leaves open. The zero value is right for

@@ -68,6 +68,7 @@ type Error struct {
 	Reason     string        // the server's stable reason, may be empty
 	Hint       string        // the server's next step for a person, may be empty
 	RetryAfter time.Duration // 0: the server named none
+	Ahead      *Login        // with ErrCloned: the login that the server shows; nil: none
 	cause      error
 }
 
@@ -109,6 +110,7 @@ func failure(ctx context.Context, err error) error {
 		if d, ok := message.(*posthornv1.ErrorDetail); ok && err == nil {
 			failed.Reason, failed.Hint = d.GetReason(), d.GetHint()
 			failed.Err = refine(failed.Err, failed.Reason)
+			failed.Ahead = loginIn(d.GetAhead())
 			failed.RetryAfter = time.Duration(min(d.GetRetryAfterMs(), maxRetryAfterMs)) * time.Millisecond
 		}
 	}

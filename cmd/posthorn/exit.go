@@ -81,6 +81,7 @@ var verdicts = []verdict{
 	{client.ErrNotLinked, exitServer, "", "run 'posthorn device link' again; it finds out by itself whether this device was let in"},
 	{client.ErrRemovalUnproven, exitTrust, "", "'posthorn device list' on another device of yours shows whether it is true; run the command again later, and if it stays, ask the server's operator on another channel"},
 	{client.ErrCloned, exitTrust, "", "if you put back a backup, run 'posthorn device renew'; if not, somebody has a copy of your profile: remove this device on another one"},
+	{client.ErrCopyUnproven, exitTrust, "", "if you put back a backup, or use a copy of this profile elsewhere, run 'posthorn device renew'; if not, run the command again later, and if it stays, ask the server's operator on another channel"},
 	{client.ErrHistory, exitTrust, "", "this device is linked and works; link it anew to get the rest"},
 	{recovery.ErrPhrase, exitUser, "", "a phrase has 33 words; look for a slip and type it again"},
 	{errNotWritten, exitUser, "", "run the command again and write the new words down first"},

@@ -54,3 +54,36 @@ func TestA31V291RemovedByAWord(t *testing.T) {
 		t.Errorf("bob has read %q", got)
 	}
 }
+
+// TestA16V295CopiedByAWord: a server tells a device that another copy of its profile
+// has gone on, and shows no login of such a copy. The program says so with exit
+// code 4, erases and sends nothing, and goes on when it is let in again.
+func TestA16V295CopiedByAWord(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, nil)
+	alice, bob := o.join("alice"), o.join("bob")
+	alice.must("send", "@bob", "hello")
+	bob.must("read")
+	bob.must("send", "@alice", "hello yourself")
+	alice.must("read")
+	sent := len(alice.front.envelopes())
+	alice.front.refuses(posthornv1connect.AuthServiceAuthenticateProcedure, api.ReasonDeviceCloned)
+	for _, args := range [][]string{{"send", "@bob", "while it lies"}, {"read"}, {"device", "rotate"}, {"transparency", "check", "@bob"}} {
+		r := alice.run(args...)
+		if r.code != 4 || !strings.Contains(r.stderr, "does not prove it; nothing was erased") || !strings.Contains(r.stderr, "'posthorn device renew'") ||
+			strings.Contains(r.stderr, "ALARM") {
+			t.Errorf("%v: exit %d\n%s", args, r.code, r.stderr)
+		}
+	}
+	if r := alice.run("read", "--all"); !strings.Contains(r.stdout, "hello yourself") {
+		t.Errorf("what was received is not shown: %s%s", r.stdout, r.stderr)
+	}
+	if now := len(alice.front.envelopes()); now != sent {
+		t.Errorf("%d envelopes left", now-sent)
+	}
+	alice.front.honest()
+	alice.must("send", "@bob", "it answers again")
+	if got := bob.must("read"); !strings.Contains(got, "it answers again") {
+		t.Errorf("bob has read %q", got)
+	}
+}

@@ -306,9 +306,10 @@ func (x *AuthenticateRequest) GetSeat() *Seat {
 // number and random bytes at every login, and go on to the next.
 type Seat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // of the last login that the device knows of; 0: none
-	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`    // 16 bytes of that login; empty at 0
-	Next          []byte                 `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`      // 16 bytes that the device has drawn for this one
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`      // of the last login that the device knows of; 0: none
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`         // 16 bytes of that login; empty at 0
+	Next          []byte                 `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`           // 16 bytes that the device has drawn for this one
+	Signature     []byte                 `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes, ECDSA by the device over api.SeatBytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,6 +361,13 @@ func (x *Seat) GetValue() []byte {
 func (x *Seat) GetNext() []byte {
 	if x != nil {
 		return x.Next
+	}
+	return nil
+}
+
+func (x *Seat) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
 	}
 	return nil
 }
@@ -3262,6 +3270,7 @@ type ErrorDetail struct {
 	Hint          string                 `protobuf:"bytes,2,opt,name=hint,proto3" json:"hint,omitempty"`                                        // the next step, for a person
 	RetryAfterMs  uint64                 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // 0: retrying will not help
 	Padding       []byte                 `protobuf:"bytes,4,opt,name=padding,proto3" json:"padding,omitempty"`                                  // means nothing; makes the refusal as long as an answer
+	Ahead         *Seat                  `protobuf:"bytes,5,opt,name=ahead,proto3" json:"ahead,omitempty"`                                      // with "device_cloned": the login that the refused one is behind
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3324,6 +3333,13 @@ func (x *ErrorDetail) GetPadding() []byte {
 	return nil
 }
 
+func (x *ErrorDetail) GetAhead() *Seat {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
 var File_posthorn_v1_posthorn_proto protoreflect.FileDescriptor
 
 const file_posthorn_v1_posthorn_proto_rawDesc = "" +
@@ -3343,11 +3359,12 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x0fmldsa_signature\x18\x05 \x01(\fR\x0emldsaSignature\"f\n" +
 	"\x13AuthenticateRequest\x12(\n" +
 	"\x05proof\x18\x01 \x01(\v2\x12.posthorn.v1.ProofR\x05proof\x12%\n" +
-	"\x04seat\x18\x02 \x01(\v2\x11.posthorn.v1.SeatR\x04seat\"H\n" +
+	"\x04seat\x18\x02 \x01(\v2\x11.posthorn.v1.SeatR\x04seat\"f\n" +
 	"\x04Seat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x12\n" +
-	"\x04next\x18\x03 \x01(\fR\x04next\"c\n" +
+	"\x04next\x18\x03 \x01(\fR\x04next\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"c\n" +
 	"\x14AuthenticateResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
@@ -3543,12 +3560,13 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x04slot\x18\x01 \x01(\fR\x04slot\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\"0\n" +
 	"\x14FetchPairingResponse\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\fR\amessage\"y\n" +
+	"\amessage\x18\x01 \x01(\fR\amessage\"\xa2\x01\n" +
 	"\vErrorDetail\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x12\x18\n" +
-	"\apadding\x18\x04 \x01(\fR\apadding*\xb5\x01\n" +
+	"\apadding\x18\x04 \x01(\fR\apadding\x12'\n" +
+	"\x05ahead\x18\x05 \x01(\v2\x11.posthorn.v1.SeatR\x05ahead*\xb5\x01\n" +
 	"\n" +
 	"SendStatus\x12\x1b\n" +
 	"\x17SEND_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -3688,59 +3706,60 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	33, // 15: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
 	50, // 16: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
 	53, // 17: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
-	1,  // 18: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
-	4,  // 19: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
-	7,  // 20: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
-	9,  // 21: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
-	12, // 22: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
-	14, // 23: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
-	16, // 24: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
-	18, // 25: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
-	20, // 26: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
-	22, // 27: posthorn.v1.DirectoryService.FindRemoval:input_type -> posthorn.v1.FindRemovalRequest
-	26, // 28: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
-	28, // 29: posthorn.v1.MailboxService.SendStream:input_type -> posthorn.v1.SendStreamRequest
-	32, // 30: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
-	35, // 31: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
-	37, // 32: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
-	39, // 33: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
-	41, // 34: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
-	43, // 35: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
-	45, // 36: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	47, // 37: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	49, // 38: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	52, // 39: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	55, // 40: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	57, // 41: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 42: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	6,  // 43: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	8,  // 44: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	11, // 45: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	13, // 46: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	15, // 47: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 48: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	19, // 49: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	21, // 50: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	23, // 51: posthorn.v1.DirectoryService.FindRemoval:output_type -> posthorn.v1.FindRemovalResponse
-	27, // 52: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	29, // 53: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
-	34, // 54: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	36, // 55: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	38, // 56: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	40, // 57: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	42, // 58: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	44, // 59: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	46, // 60: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	48, // 61: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	51, // 62: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	54, // 63: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	56, // 64: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	58, // 65: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	42, // [42:66] is the sub-list for method output_type
-	18, // [18:42] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 18: posthorn.v1.ErrorDetail.ahead:type_name -> posthorn.v1.Seat
+	1,  // 19: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
+	4,  // 20: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
+	7,  // 21: posthorn.v1.DirectoryService.Register:input_type -> posthorn.v1.RegisterRequest
+	9,  // 22: posthorn.v1.DirectoryService.GetAccount:input_type -> posthorn.v1.GetAccountRequest
+	12, // 23: posthorn.v1.DirectoryService.PublishBundle:input_type -> posthorn.v1.PublishBundleRequest
+	14, // 24: posthorn.v1.DirectoryService.FetchBundle:input_type -> posthorn.v1.FetchBundleRequest
+	16, // 25: posthorn.v1.DirectoryService.UpdateRoster:input_type -> posthorn.v1.UpdateRosterRequest
+	18, // 26: posthorn.v1.DirectoryService.HoldAccount:input_type -> posthorn.v1.HoldAccountRequest
+	20, // 27: posthorn.v1.DirectoryService.FindRecoverable:input_type -> posthorn.v1.FindRecoverableRequest
+	22, // 28: posthorn.v1.DirectoryService.FindRemoval:input_type -> posthorn.v1.FindRemovalRequest
+	26, // 29: posthorn.v1.MailboxService.Send:input_type -> posthorn.v1.SendRequest
+	28, // 30: posthorn.v1.MailboxService.SendStream:input_type -> posthorn.v1.SendStreamRequest
+	32, // 31: posthorn.v1.MailboxService.Receive:input_type -> posthorn.v1.ReceiveRequest
+	35, // 32: posthorn.v1.MailboxService.Ack:input_type -> posthorn.v1.AckRequest
+	37, // 33: posthorn.v1.AttachmentService.StartUpload:input_type -> posthorn.v1.StartUploadRequest
+	39, // 34: posthorn.v1.AttachmentService.UploadPart:input_type -> posthorn.v1.UploadPartRequest
+	41, // 35: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
+	43, // 36: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
+	45, // 37: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
+	47, // 38: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	49, // 39: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	52, // 40: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	55, // 41: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	57, // 42: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 43: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 44: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 45: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 46: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 47: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 48: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 49: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 50: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 51: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	23, // 52: posthorn.v1.DirectoryService.FindRemoval:output_type -> posthorn.v1.FindRemovalResponse
+	27, // 53: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	29, // 54: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
+	34, // 55: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	36, // 56: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	38, // 57: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	40, // 58: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	42, // 59: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	44, // 60: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	46, // 61: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	48, // 62: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	51, // 63: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	54, // 64: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	56, // 65: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	58, // 66: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	43, // [43:67] is the sub-list for method output_type
+	19, // [19:43] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_posthorn_v1_posthorn_proto_init() }
