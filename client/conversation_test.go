@@ -137,7 +137,7 @@ func TestReceiptsReachContacts(t *testing.T) {
 	alice, bob := w.befriended()
 	w.running(bob)
 	id := w.say(alice, bob, "did it arrive?")
-	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 	defer cancel()
 	if err := alice.WaitDelivered(ctx, id); err != nil {
 		t.Fatal(err)

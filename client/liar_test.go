@@ -239,7 +239,7 @@ type town struct {
 }
 
 func newTown(t *testing.T) *town {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, homes: map[*Client]Config{}}
 	tn := &town{world: w, keys: filepath.Join(t.TempDir(), "keys"), liars: map[*Client]*liar{}}

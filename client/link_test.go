@@ -71,7 +71,7 @@ func (w *world) handOver(old, made *Client) {
 	if err := old.ExportHistory(w.ctx, made.profile.Device, silent); err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := made.ImportHistory(w.ctx, time.Second, silent)
+	p, err := made.ImportHistory(w.ctx, 5*time.Minute, silent)
 	if err != nil || !p.Finished || p.Done != p.Total {
 		w.t.Fatalf("history: %+v, %v", p, err)
 	}

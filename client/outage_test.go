@@ -206,8 +206,10 @@ func TestHeartbeat(t *testing.T) {
 	w.introduce(alice, bob)
 	before := w.device(alice, bob)
 	w.running(alice)
-	time.Sleep(4 * time.Second) // bob is away
-	if n := countKind(w.outgoing(alice, bob), localdb.OutgoingRekey); n != 1 {
+	beats := func() int { return countKind(w.outgoing(alice, bob), localdb.OutgoingRekey) }
+	w.eventually("a heartbeat", func() bool { return beats() > 0 })
+	time.Sleep(3 * time.Second) // bob is away, and the next one would be due
+	if n := beats(); n != 1 {
 		t.Fatalf("%d heartbeats are out", n)
 	}
 	w.running(bob)

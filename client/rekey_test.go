@@ -27,7 +27,7 @@ func TestRekeyRequestThatCrossesTheirEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.running(bob)
-	soon, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+	soon, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 	defer cancel()
 	if err := alice.WaitRekey(soon, "bob"); err != nil {
 		t.Fatalf("the rekey did not complete: %v", err)

@@ -304,7 +304,7 @@ func TestComparisonsThatAreBegunAgainAndAgainAreNotAnswered(t *testing.T) {
 			return errors.Join(err, tx.PutVerification(row))
 		})
 		if len(codes) <= mostFailures-1 {
-			if code, err := mallory.WaitComparison(w.ctx, "bob", time.Minute); err == nil {
+			if code, err := mallory.WaitComparison(w.ctx, "bob", 5*time.Minute); err == nil {
 				codes[code] = true
 			}
 		} else {

@@ -79,7 +79,7 @@ func (w *world) both(a, b *Client) (atA, atB string) {
 	if err := a.BeginComparison(w.ctx, b.Name()); err != nil {
 		w.t.Fatal(err)
 	}
-	atA, err := a.WaitComparison(w.ctx, b.Name(), time.Minute)
+	atA, err := a.WaitComparison(w.ctx, b.Name(), 5*time.Minute)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/client/transport"
@@ -25,7 +23,7 @@ import (
 // TestMain fails the package when a goroutine outlives its test.
 func TestMain(m *testing.M) {
 	machine.Wide(6)
-	goleak.VerifyTestMain(m)
+	machine.Leakless(m)
 }
 
 // world is a real server on loopback and the people who use it.
@@ -44,7 +42,7 @@ func newWorld(t *testing.T) *world {
 
 // newWorldAlone is for tests that measure the whole process.
 func newWorldAlone(t *testing.T) *world {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	t.Cleanup(cancel)
 	return &world{t: t, ctx: ctx, office: openOffice(t), homes: map[*Client]Config{}}
 }
@@ -310,10 +308,10 @@ func (w *world) running(c *Client) {
 // eventually waits for a condition that a running client brings about.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not within 20 s: %s", what)
+			w.t.Fatalf("not within five minutes: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -96,6 +97,22 @@ func mustSend(ctx context.Context, t *testing.T, c *transport.Client, to newcome
 	}
 }
 
+// sendAfterABreak is mustSend for the moment in which a connection that is kept
+// may be broken without being known to be: then the same bytes go out once more.
+func sendAfterABreak(ctx context.Context, t *testing.T, c *transport.Client, to newcomer.Device, n int) {
+	t.Helper()
+	for range 3 {
+		got, err := c.Send(ctx, parcel(to, n))
+		if err == nil && got[0] == transport.Accepted {
+			return
+		}
+		if !errors.Is(err, transport.ErrOffline) {
+			t.Fatalf("envelope %d: %v, %v", n, got, err)
+		}
+	}
+	t.Fatalf("envelope %d does not get through", n)
+}
+
 // received counts what is in the mailbox, and that nothing is in it twice.
 func received(ctx context.Context, t *testing.T, c *transport.Client) int {
 	t.Helper()
@@ -124,7 +141,7 @@ func untilStreamed(ctx context.Context, t *testing.T, f *tally, c *transport.Cli
 		if n++; f.calls.Load() == calls {
 			return n
 		}
-		time.Sleep(10 * time.Millisecond) // an opening stream is not waited for, and a mailbox is soon full
+		time.Sleep(20 * time.Millisecond) // an opening stream is not waited for, and a mailbox is soon full
 	}
 }
 
@@ -140,7 +157,7 @@ func TestSendsOverOneStream(t *testing.T) {
 	}
 	release := c.KeepSending()
 	n := untilStreamed(ctx, t, f, c, d, 1)
-	calls := f.calls.Load()
+	calls, streams := f.calls.Load(), f.streams.Load()
 	var all sync.WaitGroup
 	for i := range 200 {
 		all.Go(func() {
@@ -150,8 +167,8 @@ func TestSendsOverOneStream(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if f.calls.Load() != calls || f.streams.Load() != 1 {
-		t.Errorf("%d calls and %d streams for what one stream carries", f.calls.Load()-calls, f.streams.Load())
+	if f.calls.Load() != calls || f.streams.Load() != streams {
+		t.Errorf("%d calls and %d more streams for what one stream carries", f.calls.Load()-calls, f.streams.Load()-streams)
 	}
 	release()
 	mustSend(ctx, t, c, d, n+200)
@@ -165,7 +182,7 @@ func TestSendsOverOneStream(t *testing.T) {
 
 // A refusal on the stream is the error that the call would have failed with.
 func TestRefusalsOnTheStream(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	o := openOffice(t, server.Options{OpenRegistration: true, Limits: server.Limits{Bytes: server.Rate{PerSecond: 0.001, Burst: 2000}}})
 	f := before(t, o, false)
@@ -189,7 +206,7 @@ func TestRefusalsOnTheStream(t *testing.T) {
 // whatever way there is, and is stored once.
 func TestKilledServerInTheMidstOfAStream(t *testing.T) {
 	_, o := open(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	f := before(t, o, false)
 	c, d := through(ctx, t, f, "alice")
@@ -199,10 +216,10 @@ func TestKilledServerInTheMidstOfAStream(t *testing.T) {
 		n = untilStreamed(ctx, t, f, c, d, n)
 		o.stop()
 		o.start()
-		mustSend(ctx, t, c, d, n)
+		sendAfterABreak(ctx, t, c, d, n)
 		n = untilStreamed(ctx, t, f, c, d, n+1)
 		f.CloseClientConnections() // with whatever is on the stream
-		mustSend(ctx, t, c, d, n)
+		sendAfterABreak(ctx, t, c, d, n)
 		n++
 	}
 	if got := received(ctx, t, c); got != n {
@@ -281,6 +298,7 @@ func TestV271AnswersToNoRequest(t *testing.T) {
 	n := 0
 	for ; lied.Load() == 0; n++ {
 		mustSend(ctx, t, c, d, n)
+		time.Sleep(20 * time.Millisecond) // as in untilStreamed
 	}
 	if got := received(ctx, t, c); got != n {
 		t.Errorf("%d of %d envelopes", got, n)

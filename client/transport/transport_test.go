@@ -11,19 +11,18 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
 	"github.com/posthorn/posthorn/client/transport"
 	"github.com/posthorn/posthorn/client/transport/newcomer"
+	"github.com/posthorn/posthorn/internal/machine"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/memory"
 )
 
 // TestMain fails the package when a goroutine outlives its test.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { machine.Leakless(m) }
 
 // office is a real server on loopback that can be restarted on its address.
 type office struct {
@@ -35,7 +34,7 @@ type office struct {
 }
 
 func openOffice(t *testing.T, options server.Options) *office {
-	o := &office{t: t, store: memory.New(), options: options, address: "127.0.0.1:0"}
+	o := &office{t: t, store: memory.New(), options: options, address: machine.Address(t)}
 	o.start()
 	t.Cleanup(func() {
 		o.stop()
@@ -51,7 +50,6 @@ func (o *office) start() {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.address = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	srv := server.New(o.store, o.options)
@@ -78,7 +76,7 @@ func connect(t *testing.T, o *office, d newcomer.Device, options transport.Optio
 }
 
 func open(t *testing.T) (context.Context, *office) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx, openOffice(t, server.Options{OpenRegistration: true})
 }

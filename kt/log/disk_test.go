@@ -49,6 +49,7 @@ func TestLogGoesOnWhenTheDiskUnderTheTilesIsBack(t *testing.T) {
 			publish(t, l, carol)
 			proves(t, l, "bob", &bob, Asked{}, kt.Known{})
 			proves(t, l, "carol", &carol, Asked{}, kt.Known{})
+			settled(t, l)
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}

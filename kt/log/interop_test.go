@@ -81,6 +81,7 @@ func TestVerifySeesOneWrongByte(t *testing.T) {
 	if err := l.PublishAll(within(t), list); err != nil {
 		t.Fatal(err)
 	}
+	settled(t, l)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -107,9 +108,25 @@ func TestWhatIsPublishedIsProved(t *testing.T) {
 	}
 }
 
+// settled waits until what the log has is published on the disk, in both trees,
+// for which Close has no more than a second.
+func settled(t *testing.T, l *Log) {
+	t.Helper()
+	want := l.served.Load().last.Updates
+	for ctx := within(t); ; time.Sleep(10 * time.Millisecond) {
+		signed, err := l.tiles.updates.signed(ctx)
+		if lines := strings.Split(string(signed), "\n"); err == nil && len(lines) > 1 && lines[1] == fmt.Sprint(want) {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the checkpoint of %d updates is not published", want)
+		}
+	}
+}
+
 func TestManyAtOnceShareEpochs(t *testing.T) {
 	o := fresh(t)
-	o.Interval = 50 * time.Millisecond
+	o.Interval = 500 * time.Millisecond
 	l := open(t, o)
 	var all sync.WaitGroup
 	for i := range 200 {
