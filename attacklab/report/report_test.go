@@ -111,6 +111,27 @@ func TestPageStandsAlone(t *testing.T) {
 	}
 }
 
+// TestPageOfNothing: a run without attackers has a page that says so, and no
+// empty tables.
+func TestPageOfNothing(t *testing.T) {
+	o, err := attacklab.Select([]string{"active"}, []string{"0"}, nil, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := attacklab.Run(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := Files(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(files[ReportFile])
+	if !strings.Contains(html, "Nobody who only listens") || strings.Contains(html, "<table") || !strings.Contains(html, "Make it again") {
+		t.Errorf("%s", html)
+	}
+}
+
 func TestRefreshKnowsItsBlocks(t *testing.T) {
 	r := &attacklab.Results{}
 	got, err := Refresh("a\n<!-- lab: active -->\nold\n<!-- end of lab -->\nb\n", r)

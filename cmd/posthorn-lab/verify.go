@@ -38,7 +38,7 @@ func (a *app) verify(ctx context.Context, folder string) error {
 	}
 	results, err := a.play(ctx, o, "running again")
 	if errors.Is(err, attacklab.ErrUnknown) || errors.Is(err, scenario.ErrSyntax) {
-		return &failure{exitUser, inFolder(folder, report.RunFile) + " does not say what can be run: " + err.Error() + "; nothing was verified", "run the scenarios again"}
+		return &failure{exitUser, inFolder(folder, report.RunFile) + " does not say what can be run: " + plain(err) + "; nothing was verified", "run the scenarios again"}
 	}
 	if err != nil {
 		return err
