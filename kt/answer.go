@@ -67,11 +67,10 @@ func ParseAnswer(raw []byte) (*Answer, error) {
 	version := r.U8()
 	a := &Answer{Checkpoint: append([]byte(nil), r.V32(MaxCheckpoint)...)}
 	a.Consistency = takeHashes(r)
-	root, err := ParseRoot(r.Bytes(RootSize))
-	if err != nil {
-		return nil, err
+	root, known := takeRoot(r)
+	if a.Root = root; !known {
+		return nil, reject.New("V-180", ErrEncoding, "not an entry of the root log")
 	}
-	a.Root = root
 	a.Inclusion = takeHashes(r)
 	r.Copy(a.VRFProof[:])
 	proof, ok := takeMapProof(r)

@@ -86,7 +86,22 @@ func (a *Audit) apply(entry []byte, updates [][]byte) (tails []*Tail, err error)
 	if err != nil {
 		return tails, err
 	}
+	if err := a.Standing().goesOn(root.Standing); err != nil {
+		return tails, err
+	}
 	return tails, a.replay.Check(root)
+}
+
+// Standing is the policy that the last root names.
+func (a *Audit) Standing() Standing {
+	if len(a.recent) == 0 {
+		return Standing{}
+	}
+	root, err := ParseRoot(a.recent[0])
+	if err != nil {
+		return Standing{} // entry 0
+	}
+	return root.Standing
 }
 
 // places are what a map has at the index of each update, one after the other.
@@ -133,6 +148,9 @@ func (a *Audit) take(entry []byte) error {
 func (a *Audit) Finish(c *Checkpoint) error {
 	if c.Size != a.Epochs() || c.Size == 0 {
 		return reject.New("V-196", ErrAudit, "the checkpoint is over another number of roots")
+	}
+	if c.by != nil && c.by.standing != a.Standing() {
+		return reject.New("V-286", ErrAudit, "the last root names another policy than the one that opened the checkpoint")
 	}
 	sum, err := edgeRoot(a.roots)
 	if err != nil {

@@ -1,6 +1,7 @@
 package kt
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/posthorn/posthorn/internal/codec"
@@ -12,13 +13,17 @@ const (
 	entryConfig = iota
 	entryUpdate
 	entryRoot
+	entryLaterRoot
 )
 
 const (
 	// UpdateSize is the length of an entry of U, in bytes.
 	UpdateSize = 69
-	// RootSize is the length of an entry of R, in bytes, except the first.
+	// RootSize is the length of an entry of R under the policy that the log began
+	// with, in bytes, except the first.
 	RootSize = 81
+	// LaterRootSize is that under a policy which followed it.
+	LaterRootSize = RootSize + 4 + 32
 )
 
 // Update is an entry of U: a name, hidden behind its index, has a new version.
@@ -55,28 +60,76 @@ type Root struct {
 	UpdatesRoot [32]byte
 	MapRoot     [32]byte
 	At          uint64 // Unix ms by the server's clock
+	Standing    Standing
 }
 
-// Marshal gives the 81 bytes of the entry.
+// Marshal gives the one encoding of the entry: 81 bytes under the first policy,
+// 117 under a later one.
 func (r Root) Marshal() []byte {
 	b := binary.BigEndian.AppendUint64([]byte{entryRoot}, r.Updates)
 	b = append(b, r.UpdatesRoot[:]...)
 	b = append(b, r.MapRoot[:]...)
-	return binary.BigEndian.AppendUint64(b, r.At)
+	b = binary.BigEndian.AppendUint64(b, r.At)
+	if r.Standing.Number == 0 {
+		return b
+	}
+	b[0] = entryLaterRoot
+	b = binary.BigEndian.AppendUint32(b, r.Standing.Number)
+	return append(b, r.Standing.Chain[:]...)
 }
 
 // ParseRoot reads an entry of R strictly, other than the first.
 func ParseRoot(raw []byte) (root Root, err error) {
 	r := codec.NewReader(raw)
+	root, ok := takeRoot(r)
+	if !ok || !r.Done() {
+		return Root{}, reject.New("V-180", ErrEncoding, "not an entry of the root log")
+	}
+	return root, nil
+}
+
+func takeRoot(r *codec.Reader) (root Root, ok bool) {
 	kind := r.U8()
 	root.Updates = r.U64()
 	r.Copy(root.UpdatesRoot[:])
 	r.Copy(root.MapRoot[:])
 	root.At = r.U64()
-	if kind != entryRoot || !r.Done() {
-		return Root{}, reject.New("V-180", ErrEncoding, "not an entry of the root log")
+	if kind != entryLaterRoot {
+		return root, kind == entryRoot
 	}
-	return root, nil
+	root.Standing.Number = r.U32()
+	r.Copy(root.Standing.Chain[:])
+	return root, root.Standing.Number > 0
+}
+
+// Standing is which policy is in force: its number, counted from 0, and the end
+// of the hash chain of all policies up to it. The policy that the log began with
+// has the zero Standing. SPEC §13.3.
+type Standing struct {
+	Number uint32
+	Chain  [32]byte
+}
+
+const policyLabel = "posthorn/kt-policy/v1"
+
+// next is the standing of the policy that follows with this text.
+func (s Standing) next(first Config, text []byte) Standing {
+	before, digest := s.Chain, sha256.Sum256(text)
+	if s.Number == 0 {
+		before = sha256.Sum256(first.Marshal())
+	}
+	b := binary.BigEndian.AppendUint32([]byte(policyLabel), s.Number+1)
+	b = append(append(b, before[:]...), digest[:]...)
+	return Standing{s.Number + 1, sha256.Sum256(b)}
+}
+
+// goesOn checks that an entry of R may follow one with another standing: policies
+// follow one by one.
+func (s Standing) goesOn(after Standing) error {
+	if s == after || after.Number == s.Number+1 && after.Number != 0 {
+		return nil
+	}
+	return reject.New("V-286", ErrAudit, "the policies that the roots name do not follow one by one")
 }
 
 // Config is the first entry of R. It binds the log to how it is to be read, so

@@ -32,6 +32,8 @@ var (
 	ErrHistory = errors.New("kt: the history of this name was changed")
 	// ErrEvidence refuses a file that proves nothing.
 	ErrEvidence = errors.New("kt: this is no evidence against the log")
+	// ErrChange refuses a policy that nothing proves to follow the known one.
+	ErrChange = errors.New("kt: the log does not stand by this policy")
 	// ErrAudit reports updates that do not lead to the published roots.
 	ErrAudit = errors.New("kt: the roots do not follow from the updates")
 )

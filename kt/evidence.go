@@ -28,6 +28,9 @@ const (
 	// KindAudit is a checkpoint, and an epoch under it that does not follow from
 	// those before.
 	KindAudit = "audit"
+	// KindPolicy is what was given as the policies that follow the known one, and
+	// the checkpoint that they should lead to.
+	KindPolicy = "policy"
 )
 
 // Evidence is what remains of a lie: enough for anybody to see it again, with
@@ -39,9 +42,11 @@ type Evidence struct {
 	Check  string // the rule that refused, such as "V-186"
 	Policy *Policy
 
-	Notes [2][]byte  // KindFork: as signed, or the heads that devices passed on. KindRollback: known, shown. KindAudit: the first alone
+	Notes [2][]byte  // KindFork: as signed, or the heads that devices passed on. KindRollback: known, shown. KindAudit, KindPolicy: the first alone
 	Proof [][32]byte // KindFork: the consistency proof that failed, if the sizes differ. KindAudit: from the epoch to the checkpoint
 	Step  *Step      // KindAudit
+
+	Changes []*Change // KindPolicy
 
 	Name   account.Name // the others
 	Record *Record      // that was served; nil: nobody has the name
@@ -78,6 +83,8 @@ func (e *Evidence) Verify() (Finding, error) {
 		return e.verifyRollback()
 	case KindAudit:
 		return e.verifyAudit()
+	case KindPolicy:
+		return e.verifyPolicy()
 	}
 	return Finding{}, reject.New("V-192", ErrEvidence, "an unknown kind of evidence")
 }
@@ -201,6 +208,8 @@ func (e *Evidence) verifyAnswer() (Finding, error) {
 		return Finding{}, reject.New("V-192", ErrEvidence, "the answer is not refused by the rule that the file names")
 	}
 	switch {
+	case e.Answer.Root.Standing.Number > e.Policy.standing.Number:
+		return Finding{}, reject.New("V-192", ErrEvidence, "the answer is under a later policy than the file's, which it may well meet")
 	case errors.Is(refused, ErrStale):
 		return e.verifyFrozen()
 	case errors.Is(refused, ErrSignature):
@@ -256,11 +265,42 @@ func (e *Evidence) verifyRoster() (Finding, error) {
 	return Finding{true, fmt.Sprintf("The account's own devices signed two different statements with the number %d, and the log holds the second.", len(e.Shared))}, nil
 }
 
+// verifyPolicy follows the policies anew.
+func (e *Evidence) verifyPolicy() (Finding, error) {
+	if _, err := e.noteOf(0); err != nil {
+		return Finding{}, err
+	}
+	_, err := e.Policy.Follow(e.Changes, e.Notes[0])
+	var refused *reject.Error
+	if len(e.Changes) == 0 || !errors.As(err, &refused) || refused.Check != e.Check {
+		return Finding{}, reject.New("V-192", ErrEvidence, "the policies are not refused by the rule that the file names")
+	}
+	return Finding{false, fmt.Sprintf("As this file's maker says, the server gave this as what follows policy %d of its log. It is refused: %s.", e.Policy.standing.Number, refused)}, nil
+}
+
 // AsFork turns an answer that does not continue the log into evidence by notes
-// alone, given the checkpoint that was known.
+// alone, given the checkpoint that was known. Of policies whose checkpoint the
+// newest one does not continue, the two are the evidence.
 func (e *Evidence) AsFork(known []byte) *Evidence {
+	if e.Kind == KindPolicy {
+		return e.forkedChange()
+	}
 	return &Evidence{
 		Kind: KindFork, At: e.At, Check: e.Check, Policy: e.Policy,
 		Notes: [2][]byte{known, e.Answer.Checkpoint}, Proof: e.Answer.Consistency,
 	}
+}
+
+// forkedChange shows the first checkpoint that vouches for a policy and that the
+// newest one does not continue.
+func (e *Evidence) forkedChange() *Evidence {
+	newest, err := e.noteOf(0)
+	for _, c := range e.Changes {
+		fork := &Evidence{Kind: KindFork, At: e.At, Check: e.Check, Policy: e.Policy, Notes: [2][]byte{c.Checkpoint, e.Notes[0]}, Proof: c.Consistency}
+		bridge, bad := fork.noteOf(0)
+		if err == nil && bad == nil && newest.Follows(bridge.Size, bridge.Root, c.Consistency) != nil {
+			return fork
+		}
+	}
+	return e
 }

@@ -188,6 +188,8 @@ func FuzzParseEvidence(f *testing.F) {
 	decodertest.Seed(f, "roster", parted().Marshal())
 	decodertest.Seed(f, "audit", swapped(f).Marshal())
 	decodertest.Seed(f, "rollback", rolledBack(60).Marshal())
+	followed, changes, newest := moved()
+	decodertest.Seed(f, "policy", (&Evidence{Kind: KindPolicy, Check: "V-282", Policy: followed.policy, Changes: changes[1:], Notes: [2][]byte{newest}}).Marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if e, ok := decodertest.Canonical(t, raw, ParseEvidence, (*Evidence).Marshal); ok {
 			_, _ = e.Verify()

@@ -33,6 +33,13 @@ func (e *Evidence) Marshal() []byte {
 			fmt.Fprintf(b, "epoch: %s\n--- note 1\n%s--- end\n", base64Of(e.Step.Marshal()), e.Notes[0])
 			return b.Bytes()
 		}
+		if e.Kind == KindPolicy {
+			for _, c := range e.Changes {
+				fmt.Fprintf(b, "change: %s\n", base64Of(c.Marshal()))
+			}
+			fmt.Fprintf(b, "--- note 1\n%s--- end\n", e.Notes[0])
+			return b.Bytes()
+		}
 		fmt.Fprintf(b, "--- note 1\n%s--- note 2\n%s--- end\n", e.Notes[0], e.Notes[1])
 		return b.Bytes()
 	}
@@ -93,8 +100,8 @@ func (e *Evidence) read(text string) bool {
 	rest, _, ended := strings.Cut(strings.TrimPrefix(rest, "note 1\n"), "--- end\n")
 	one, two, found := strings.Cut(rest, "--- note 2\n")
 	e.Notes = [2][]byte{[]byte(one)}
-	if e.Kind == KindAudit {
-		return e.Policy != nil && ended && !found && e.Step != nil
+	if e.Kind == KindAudit || e.Kind == KindPolicy {
+		return e.Policy != nil && ended && !found && (e.Step != nil) == (e.Kind == KindAudit)
 	}
 	e.Notes[1] = []byte(two)
 	return e.Policy != nil && found && ended
@@ -102,7 +109,7 @@ func (e *Evidence) read(text string) bool {
 
 // byNotes reports whether it is signed notes that this evidence shows.
 func (e *Evidence) byNotes() bool {
-	return e.Kind == KindFork || e.Kind == KindRollback || e.Kind == KindAudit
+	return e.Kind == KindFork || e.Kind == KindRollback || e.Kind == KindAudit || e.Kind == KindPolicy
 }
 
 func (e *Evidence) field(key, value string) (ok bool) {
@@ -138,6 +145,10 @@ func (e *Evidence) binary(key string, raw []byte) (err error) {
 		e.Record = &r
 	case key == "epoch":
 		e.Step, err = ParseStep(raw)
+	case key == "change":
+		var c *Change
+		c, err = ParseChange(raw)
+		e.Changes = append(e.Changes, c)
 	case key == "answer":
 		e.Answer, err = ParseAnswer(raw)
 	case key == "proof" && len(raw) == 32 && len(e.Proof) < maxHashes:

@@ -25,7 +25,8 @@ func FuzzParseRecord(f *testing.F) {
 // more than one of them.
 func FuzzParseEntry(f *testing.F) {
 	decodertest.Seed(f, "update", Update{Index{1}, 2, Commitment{3}}.Marshal())
-	decodertest.Seed(f, "root", Root{1, [32]byte{2}, [32]byte{3}, 4}.Marshal())
+	decodertest.Seed(f, "root", Root{Updates: 1, UpdatesRoot: [32]byte{2}, MapRoot: [32]byte{3}, At: 4}.Marshal())
+	decodertest.Seed(f, "later-root", Root{Updates: 1, At: 4, Standing: Standing{5, [32]byte{6}}}.Marshal())
 	decodertest.Seed(f, "config", Config{1, [32]byte{2}, [32]byte{3}}.Marshal())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_, update := decodertest.Canonical(t, raw, ParseUpdate, Update.Marshal)
@@ -109,6 +110,8 @@ func FuzzParseAnswer(f *testing.F) {
 func FuzzParsePolicy(f *testing.F) {
 	l := newLog(1)
 	decodertest.Seed(f, "two-witnesses", l.policy.Marshal())
+	_, changes, _ := moved()
+	decodertest.Seed(f, "second", must(l.policy.Next(changes[0].Text)).Marshal())
 	decodertest.Seed(f, "text", []byte("quorum none\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if _, ok := decodertest.Canonical(t, raw, ParsePolicy, (*Policy).Marshal); ok {

@@ -97,3 +97,61 @@ func TestGoldenTransparencyVerifies(t *testing.T) {
 		t.Errorf("the evidence: %v", err)
 	}
 }
+
+// goldenChanges is testdata/policies.json: a log that changed its policy twice.
+type goldenChanges struct {
+	About   string   `json:"about"`
+	First   string   `json:"first_policy"`
+	Changes []string `json:"changes"`
+	Chain   []string `json:"chain"`    // the ends of it after each change
+	Roots   []string `json:"roots"`    // all entries of R
+	Newest  string   `json:"newest"`   // checkpoint
+	Last    string   `json:"policy"`   // that the changes lead to, as stored
+	Refused string   `json:"evidence"` // of a change that was left out
+}
+
+func goldenChangesNow() goldenChanges {
+	l, changes, newest := moved()
+	last := must(l.policy.Follow(changes, newest))
+	left := &Evidence{Kind: KindPolicy, At: testStart * 1000, Check: "V-282", Policy: l.policy, Changes: changes[1:], Notes: [2][]byte{newest}}
+	g := goldenChanges{
+		About: "from two witnesses to another one, and from that to a third; the newest checkpoint has the third's signature alone",
+		First: hexOf(l.policy.Marshal()), Newest: string(newest), Last: hexOf(last.Marshal()), Refused: string(left.Marshal()),
+	}
+	for _, c := range changes {
+		g.Changes = append(g.Changes, hexOf(c.Marshal()))
+		g.Chain = append(g.Chain, hexOf(c.Root.Standing.Chain[:]))
+	}
+	for _, entry := range l.roots {
+		g.Roots = append(g.Roots, hexOf(entry))
+	}
+	return g
+}
+
+func TestGoldenPolicies(t *testing.T) {
+	text := append(must(json.MarshalIndent(goldenChangesNow(), "", "  ")), '\n')
+	if *update {
+		if err := os.WriteFile("testdata/policies.json", text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw := must(os.ReadFile("testdata/policies.json"))
+	if string(raw) != string(text) {
+		t.Fatal("testdata/policies.json has other bytes: a frozen format changed")
+	}
+	var g goldenChanges
+	if err := json.Unmarshal(raw, &g); err != nil {
+		t.Fatal(err)
+	}
+	var changes []*Change
+	for _, c := range g.Changes {
+		changes = append(changes, must(ParseChange(unhex(c))))
+	}
+	last, err := must(ParsePolicy(unhex(g.First))).Follow(changes, []byte(g.Newest))
+	if err != nil || hexOf(last.Marshal()) != g.Last || hexOf(last.standing.Chain[:]) != g.Chain[1] {
+		t.Errorf("the changes lead elsewhere: %v", err)
+	}
+	if _, err := must(ParseEvidence([]byte(g.Refused))).Verify(); err != nil {
+		t.Errorf("the evidence: %v", err)
+	}
+}

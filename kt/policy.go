@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ type Policy struct {
 	quorum witness.Group
 	others []note.Verifier // of the witnesses
 	names  []string
+
+	standing Standing // zero: the log began with it
+	before   Standing // of the policy that it followed
 }
 
 // PlainPolicy gives the one form of a C2SP tlog-policy file that devices keep and
@@ -68,11 +72,15 @@ func PlainPolicy(text []byte) []byte {
 // ML-DSA-44 of one name, which is the origin of R; witnesses, groups and a
 // quorum. The config is the first entry of R and names this very text.
 func NewPolicy(text []byte, config Config) (*Policy, error) {
-	if len(text) > MaxPolicy || !bytes.Equal(PlainPolicy(text), text) {
-		return nil, reject.New("V-181", ErrPolicy, "the text is too long or not in its plain form")
-	}
 	if sha256.Sum256(text) != config.Policy {
 		return nil, reject.New("V-181", ErrPolicy, "the log began with another policy")
+	}
+	return readPolicy(text, config)
+}
+
+func readPolicy(text []byte, config Config) (*Policy, error) {
+	if len(text) > MaxPolicy || !bytes.Equal(PlainPolicy(text), text) {
+		return nil, reject.New("V-181", ErrPolicy, "the text is too long or not in its plain form")
 	}
 	p := &Policy{text: bytes.Clone(text), config: config}
 	for line := range strings.Lines(string(text)) {
@@ -148,8 +156,39 @@ func (p *Policy) LogKeys() []string { return append([]string(nil), p.keys[:]...)
 // Witnesses are the names of all witnesses that the policy knows.
 func (p *Policy) Witnesses() []string { return append([]string(nil), p.names...) }
 
-// Marshal gives the one encoding: the config and the text.
-func (p *Policy) Marshal() []byte { return codec.AppendV32(p.config.Marshal(), p.text) }
+// Text is the policy in its plain form.
+func (p *Policy) Text() []byte { return bytes.Clone(p.text) }
+
+// Standing is what the entries of R name the policy by.
+func (p *Policy) Standing() Standing { return p.standing }
+
+// Next is the policy with a text that follows this one: of the same log, with the
+// same keys. Whether the log holds it is not looked at: Follow. Error: ErrChange.
+func (p *Policy) Next(text []byte) (*Policy, error) {
+	next, err := readPolicy(text, p.config)
+	if err != nil {
+		return nil, reject.New("V-282", ErrChange, "the text is not a usable policy in its plain form")
+	}
+	if next.keys != p.keys {
+		return nil, reject.New("V-282", ErrChange, "it has other keys of the log; those never change")
+	}
+	if p.standing.Number == 1<<32-1 {
+		return nil, reject.New("V-282", ErrChange, "there are no more numbers")
+	}
+	next.before, next.standing = p.standing, p.standing.next(p.config, text)
+	return next, nil
+}
+
+// Marshal gives the one encoding: the config and the text; of a policy that
+// followed another its number and the end of the chain before it, too.
+func (p *Policy) Marshal() []byte {
+	b := codec.AppendV32(p.config.Marshal(), p.text)
+	if p.standing.Number == 0 {
+		return b
+	}
+	b = binary.BigEndian.AppendUint32(b, p.standing.Number)
+	return append(b, p.before.Chain[:]...)
+}
 
 // ParsePolicy reads what Marshal wrote.
 func ParsePolicy(raw []byte) (*Policy, error) {
@@ -159,8 +198,19 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 		return nil, err
 	}
 	text := r.V32(MaxPolicy)
-	if !r.Done() {
+	if !r.Failed() && r.Len() == 0 {
+		return NewPolicy(text, config)
+	}
+	var before Standing
+	before.Number = r.U32() - 1
+	r.Copy(before.Chain[:])
+	if !r.Done() || before.Number == 1<<32-1 || before.Number == 0 && before.Chain != [32]byte{} {
 		return nil, reject.New("V-180", ErrEncoding, "a policy is cut off or too long")
 	}
-	return NewPolicy(text, config)
+	p, err := readPolicy(text, config)
+	if err != nil {
+		return nil, err
+	}
+	p.before, p.standing = before, before.next(config, text)
+	return p, nil
 }

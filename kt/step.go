@@ -82,6 +82,9 @@ func (s *Step) judge(first Config) (signed bool, err error) {
 	if root.Updates < before.Updates {
 		return true, reject.New("V-196", ErrAudit, "the root is of fewer updates than the one before it")
 	}
+	if err := before.Standing.goesOn(root.Standing); err != nil {
+		return true, err
+	}
 	signed, err = s.grows(before, root)
 	if err != nil {
 		return signed, err

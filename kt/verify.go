@@ -53,7 +53,7 @@ func (p *Policy) Verify(a *Answer, name account.Name, record *Record, known Know
 	if err := c.Follows(known.Size, known.Root, a.Consistency); err != nil {
 		return nil, err
 	}
-	if err := c.newest(a); err != nil {
+	if err := c.Ends(a.Root, a.Inclusion); err != nil {
 		return nil, err
 	}
 	place, err := p.place(name, a.VRFProof, known.Place)
@@ -89,13 +89,19 @@ func (p *Policy) place(name account.Name, proof [VRFProofSize]byte, before *Plac
 	return &Place{Name: name, VRF: p.config.VRF, Proof: proof, Index: index}, nil
 }
 
-// newest checks that the root is the last entry of R. An older one would be
-// under the checkpoint too.
-func (c *Checkpoint) newest(a *Answer) error {
+// Ends checks that a root is the last entry of R, since an older one would be
+// under the checkpoint too, and names the policy that has opened the checkpoint.
+func (c *Checkpoint) Ends(root Root, inclusion [][32]byte) error {
 	if c.Size < 2 {
 		return reject.New("V-187", ErrInclusion, "the log has no root yet")
 	}
-	return c.Includes(a.Root.Marshal(), c.Size-1, a.Inclusion)
+	if err := c.Includes(root.Marshal(), c.Size-1, inclusion); err != nil {
+		return err
+	}
+	if known := c.by.standing; root.Standing != known {
+		return reject.New("V-285", ErrChange, fmt.Sprintf("the newest root names policy %d, and it was checked by policy %d or another one with that number", root.Standing.Number, known.Number))
+	}
+	return nil
 }
 
 // label checks the place of the name in the map, the record there, and that its

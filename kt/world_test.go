@@ -100,7 +100,9 @@ type testLog struct {
 	replay        *Replay
 	roots         [][]byte // entries of R
 	last          Root
-	at            int64 // of signatures, Unix seconds
+	at            int64     // of signatures, Unix seconds
+	more          []*notary // witnesses that were added later
+	gone          bool      // the first two no longer sign
 	history       map[account.Name][]Commitment
 	values        map[account.Name][]Value
 }
@@ -159,7 +161,9 @@ func must2[T any](v T, ok bool) T {
 
 // epoch adds the root of what was published so far.
 func (l *testLog) epoch() {
+	standing := l.last.Standing
 	l.last = must(l.replay.Root(uint64(l.at) * 1000))
+	l.last.Standing = standing
 	l.roots = append(l.roots, l.last.Marshal())
 }
 
@@ -169,8 +173,14 @@ func (l *testLog) root(size int) [32]byte { return treeRoot(l.roots[:size]) }
 func (l *testLog) checkpoint(size int) []byte {
 	root := l.root(size)
 	text := headText(testOrigin, uint64(size), root)
-	return []byte(text + "\n" + l.log.signEd(text) + l.log.signML(uint64(size), root, l.at) +
-		l.one.cosignEd(text, l.at) + l.two.signML(uint64(size), root, l.at))
+	signed := text + "\n" + l.log.signEd(text) + l.log.signML(uint64(size), root, l.at)
+	if !l.gone {
+		signed += l.one.cosignEd(text, l.at) + l.two.signML(uint64(size), root, l.at)
+	}
+	for _, w := range l.more {
+		signed += w.cosignEd(text, l.at)
+	}
+	return []byte(signed)
 }
 
 // answer is what an honest server says to who knows so much.
