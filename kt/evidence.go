@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	tlog "github.com/transparency-dev/formats/log"
-
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/internal/reject"
 )
@@ -118,11 +116,11 @@ func (e *Evidence) bothNotes() (side [2]*Checkpoint, err error) {
 // noteOf opens a note by the log's Ed25519 signature, which is all that every
 // sort of evidence has.
 func (e *Evidence) noteOf(i int) (*Checkpoint, error) {
-	cp, _, _, err := tlog.ParseCheckpoint(e.Notes[i], e.Policy.origin, e.Policy.log[0])
-	if err != nil || len(cp.Hash) != 32 {
+	size, root, err := e.Policy.Signed(e.Notes[i])
+	if err != nil {
 		return nil, reject.New("V-192", ErrEvidence, "the log did not sign the notes")
 	}
-	return &Checkpoint{Size: cp.Size, Root: [32]byte(cp.Hash)}, nil
+	return &Checkpoint{Size: size, Root: root}, nil
 }
 
 func (e *Evidence) verifyRollback() (Finding, error) {

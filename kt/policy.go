@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	tlog "github.com/transparency-dev/formats/log"
 	cosign "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/formats/witness"
 	"golang.org/x/mod/sumdb/note"
@@ -177,6 +178,16 @@ func (p *Policy) Next(text []byte) (*Policy, error) {
 	}
 	next.before, next.standing = p.standing, p.standing.next(p.config, text)
 	return next, nil
+}
+
+// Signed is the size and root of a note of R by the log's Ed25519 signature alone:
+// enough to find the policy by which to open it, and for nothing else.
+func (p *Policy) Signed(signed []byte) (size uint64, root [32]byte, err error) {
+	cp, _, _, err := tlog.ParseCheckpoint(signed, p.origin, p.log[0])
+	if err != nil || len(cp.Hash) != len(root) {
+		return 0, root, reject.New("V-182", ErrSignature, "no checkpoint of this log with its Ed25519 signature")
+	}
+	return cp.Size, [32]byte(cp.Hash), nil
 }
 
 // Marshal gives the one encoding: the config and the text; of a policy that

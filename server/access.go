@@ -56,6 +56,7 @@ func newAccess(t *tokens, options Options, log *slog.Logger) *access {
 			posthornv1connect.DirectoryServiceFindRemovalProcedure:       newLimiter(l.Challenges),
 			posthornv1connect.TransparencyServiceGetHeadProcedure:        newLimiter(l.Challenges),
 			posthornv1connect.TransparencyServiceGetConsistencyProcedure: newLimiter(l.Challenges),
+			posthornv1connect.TransparencyServiceGetPolicyProcedure:      newLimiter(l.Challenges),
 		},
 		byAccount: map[string]*limiter{
 			posthornv1connect.DirectoryServiceGetAccountProcedure:    lookups,

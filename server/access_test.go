@@ -37,6 +37,7 @@ var loginProcedures = []string{
 	posthornv1connect.DirectoryServiceFindRemovalProcedure,
 	posthornv1connect.TransparencyServiceGetHeadProcedure,
 	posthornv1connect.TransparencyServiceGetConsistencyProcedure,
+	posthornv1connect.TransparencyServiceGetPolicyProcedure,
 }
 
 // procedures are all calls of the schema.

@@ -50,6 +50,7 @@ func requests(who, other *person) map[string]proto.Message {
 
 		s + "TransparencyService/GetHead":        &posthornv1.GetHeadRequest{},
 		s + "TransparencyService/GetConsistency": &posthornv1.GetConsistencyRequest{From: 1, To: 2},
+		s + "TransparencyService/GetPolicy":      &posthornv1.GetPolicyRequest{Number: 1, Size: 2},
 		s + "TransparencyService/GetUpdates":     &posthornv1.GetUpdatesRequest{},
 		s + "TransparencyService/GetHistory":     &posthornv1.GetHistoryRequest{},
 	}

@@ -226,8 +226,23 @@ func (s *transparencyService) GetHead(ctx context.Context, request *posthornv1.G
 	}
 	return &posthornv1.GetHeadResponse{
 		Checkpoint: h.Checkpoint, Consistency: slicesOf(h.Consistency), Config: h.Config.Marshal(),
-		ConfigInclusion: slicesOf(h.Inclusion), Policy: string(h.Policy),
+		ConfigInclusion: slicesOf(h.Inclusion), Policy: string(h.Policy), Root: h.Root.Marshal(), RootInclusion: slicesOf(h.Last),
 	}, nil
+}
+
+// GetPolicy returns a policy that followed another one, with what vouches for it.
+func (s *transparencyService) GetPolicy(ctx context.Context, request *posthornv1.GetPolicyRequest) (*posthornv1.GetPolicyResponse, error) {
+	if s.log == nil {
+		return nil, errNoLog.err(nil)
+	}
+	change, err := s.log.Change(ctx, request.GetNumber(), request.GetSize())
+	if err != nil {
+		return nil, logFailed(err)
+	}
+	if change == nil {
+		return nil, badRequest(reject.New("V-288", ErrRequest, "a policy of the log"), "the log has no policy with this number under a published checkpoint of this size")
+	}
+	return &posthornv1.GetPolicyResponse{Change: change.Marshal()}, nil
 }
 
 // GetConsistency proves that one size of the root log continues another.

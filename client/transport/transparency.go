@@ -46,7 +46,9 @@ type LogHead struct {
 	Consistency     [][32]byte // from the size that was known
 	Config          []byte     // the first entry
 	ConfigInclusion [][32]byte
-	Policy          string
+	Policy          string // that the log began with
+	Root            []byte // the newest entry
+	RootInclusion   [][32]byte
 }
 
 // LogHead asks for the newest checkpoint. ErrNoLog says that the server keeps no
@@ -62,7 +64,18 @@ func (c *Client) LogHead(ctx context.Context, known uint64) (LogHead, error) {
 	return LogHead{
 		Checkpoint: answer.GetCheckpoint(), Consistency: hashes(answer.GetConsistency()),
 		Config: answer.GetConfig(), ConfigInclusion: hashes(answer.GetConfigInclusion()), Policy: answer.GetPolicy(),
+		Root: answer.GetRoot(), RootInclusion: hashes(answer.GetRootInclusion()),
 	}, nil
+}
+
+// LogPolicy asks for a policy that followed another one, with what vouches for it
+// to somebody who holds a checkpoint of a size. Nothing in it is verified.
+func (c *Client) LogPolicy(ctx context.Context, number uint32, size uint64) (change []byte, err error) {
+	answer, err := call(ctx, c.transparency.GetPolicy, &posthornv1.GetPolicyRequest{Number: number, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	return answer.GetChange(), nil
 }
 
 // LogConsistency asks for the proof that one size of the root log continues

@@ -57,8 +57,8 @@ type printedCheckpoint struct {
 	Roots     [2]string `json:"root_log_keys"`
 }
 
-func (a *app) logCheckpoint(_ context.Context, folder string, asJSON bool) error {
-	c, p, err := ktlog.Checkpoint(folder)
+func (a *app) logCheckpoint(ctx context.Context, folder string, asJSON bool) error {
+	c, p, err := ktlog.Checkpoint(ctx, folder)
 	if err != nil {
 		return err
 	}

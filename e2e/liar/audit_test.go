@@ -130,7 +130,7 @@ func TestAuditorsCosign(t *testing.T) {
 		t.Fatalf("%+v, keys %v", a, keys)
 	}
 	relying := fmt.Appendf(nil, "%switness ed %s -\nwitness ml %s -\ngroup both 2 ed ml\nquorum both\n",
-		strings.TrimSuffix(string(o.log.Policy()), "quorum none\n"), keys[0], keys[1])
+		strings.TrimSuffix(string(o.log.Policy().Text()), "quorum none\n"), keys[0], keys[1])
 	policy, err := kt.NewPolicy(relying, kt.Config{Policy: sha256.Sum256(relying)})
 	if err != nil {
 		t.Fatal(err)

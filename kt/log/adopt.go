@@ -129,7 +129,9 @@ type Head struct {
 	Consistency [][32]byte // from the size that was asked for
 	Config      kt.Config
 	Inclusion   [][32]byte // of the config, entry 0 of R
-	Policy      []byte
+	Policy      []byte     // that the log began with
+	Root        kt.Root    // the newest entry of R
+	Last        [][32]byte // inclusion of it
 }
 
 // Head gives the newest published checkpoint to somebody who knows a size.
@@ -142,7 +144,7 @@ func (l *Log) Head(ctx context.Context, known uint64) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Head{s.size, s.checkpoint, proof, l.policy.Config(), s.first, l.text}, nil
+	return &Head{s.size, s.checkpoint, proof, l.policy.Config(), s.first, l.policy.Text(), s.last, s.inclusion}, nil
 }
 
 // Consistency proves that one published size continues another; nil without an

@@ -11,7 +11,8 @@ import (
 
 func FuzzParseEpoch(f *testing.F) {
 	decodertest.Seed(f, "config", epochRecord{entry: kt.Config{Counter: 1}.Marshal()}.marshal())
-	decodertest.Seed(f, "root", epochRecord{kt.Root{Updates: 1}.Marshal(), []kt.Update{{Version: 3}}}.marshal())
+	decodertest.Seed(f, "root", epochRecord{entry: kt.Root{Updates: 1}.Marshal(), updates: []kt.Update{{Version: 3}}}.marshal())
+	decodertest.Seed(f, "policy", epochRecord{entry: kt.Root{Standing: kt.Standing{Number: 1}}.Marshal(), policy: []byte("quorum none\n")}.marshal())
 	decodertest.Seed(f, "credit", []byte{0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		decodertest.Canonical(t, raw, parseEpoch, epochRecord.marshal)

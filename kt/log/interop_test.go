@@ -366,7 +366,7 @@ func TestLitewitnessCosigns(t *testing.T) {
 			t.Fatalf("signed by %v", v.Checkpoint.Witnesses)
 		}
 	}
-	c, _, err := Checkpoint(o.Folder)
+	c, _, err := Checkpoint(within(t), o.Folder)
 	if err != nil || len(c.Witnesses) != 1 {
 		t.Errorf("in the folder: %v", err)
 	}

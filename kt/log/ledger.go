@@ -21,6 +21,9 @@ type ledger struct {
 	m       *kt.Map
 	updates *compact.Range
 	roots   *compact.Range
+
+	policies []*kt.Policy // all so far; the last one is in force
+	places   []uint64     // of the first entries of R that name them
 }
 
 // state is the part of a ledger that answers are made of.
@@ -29,12 +32,20 @@ type state struct {
 	last      kt.Root
 	rootsRoot [32]byte
 	m         *kt.Map
+	policies  []*kt.Policy
+	places    []uint64
 }
+
+// policy is the one in force.
+func (s *state) policy() *kt.Policy { return s.policies[len(s.policies)-1] }
 
 var ranges = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 
-func newLedger() *ledger {
-	return &ledger{m: &kt.Map{}, updates: ranges.NewEmptyRange(0), roots: ranges.NewEmptyRange(0)}
+// newLedger is before the first entry of a log that begins with this policy.
+func newLedger(first *kt.Policy) *ledger {
+	return &ledger{
+		m: &kt.Map{}, updates: ranges.NewEmptyRange(0), roots: ranges.NewEmptyRange(0), policies: []*kt.Policy{first}, places: []uint64{0},
+	}
 }
 
 func rootOf(r *compact.Range) (root [32]byte) {
@@ -62,7 +73,21 @@ func clone(r *compact.Range) *compact.Range {
 }
 
 func (g *ledger) state() state {
-	return state{size: g.size, last: g.last, rootsRoot: rootOf(g.roots), m: g.m}
+	return state{size: g.size, last: g.last, rootsRoot: rootOf(g.roots), m: g.m, policies: slices.Clip(g.policies), places: slices.Clip(g.places)}
+}
+
+func (g *ledger) policy() *kt.Policy { return g.policies[len(g.policies)-1] }
+
+// nextPolicy is the epoch that would put a policy in force, and changes nothing
+// of the names.
+func (g *ledger) nextPolicy(p *kt.Policy, at uint64) (epochRecord, error) {
+	e, err := g.next(nil, at)
+	if err != nil {
+		return e, err
+	}
+	root, err := kt.ParseRoot(e.entry)
+	root.Standing = p.Standing()
+	return epochRecord{entry: root.Marshal(), policy: p.Text()}, err
 }
 
 // next is the epoch that would add updates to the ledger.
@@ -74,8 +99,8 @@ func (g *ledger) next(updates []kt.Update, at uint64) (epochRecord, error) {
 		}
 		m = advance(m, update)
 	}
-	root := kt.Root{Updates: u.End(), UpdatesRoot: rootOf(u), MapRoot: m.Root(), At: max(at, g.last.At)}
-	return epochRecord{root.Marshal(), updates}, nil
+	root := kt.Root{Updates: u.End(), UpdatesRoot: rootOf(u), MapRoot: m.Root(), At: max(at, g.last.At), Standing: g.last.Standing}
+	return epochRecord{entry: root.Marshal(), updates: updates}, nil
 }
 
 // advance is the map after an update.
@@ -104,16 +129,30 @@ func (g *ledger) grow(e epochRecord) (err error) {
 			return err
 		}
 	}
+	before := g.last.Standing
 	if g.size == 0 {
 		g.config, err = kt.ParseConfig(e.entry)
 	} else {
 		g.last, err = kt.ParseRoot(e.entry)
+	}
+	if err == nil && (g.last.Standing != before || len(e.policy) > 0) {
+		err = g.takePolicy(e.policy)
 	}
 	if err != nil || g.size > 0 && g.last.Updates != g.updates.End() {
 		return errors.Join(ErrRecord, err)
 	}
 	g.size++
 	return appendLeaf(g.roots, e.entry)
+}
+
+// takePolicy puts the policy in force that the newest root names.
+func (g *ledger) takePolicy(text []byte) error {
+	p, err := g.policy().Next(text)
+	if err != nil || p.Standing() != g.last.Standing {
+		return errors.Join(ErrRecord, err)
+	}
+	g.policies, g.places = append(g.policies, p), append(g.places, g.size)
+	return nil
 }
 
 // agrees checks the newest root against trees and map.
@@ -168,8 +207,8 @@ var errEnough = errors.New("log: enough")
 // replay rebuilds the ledger from the first so many epochs of the store, or all
 // of them if size is 0. The map is built once, at the end, from the last value of
 // each index. ErrRecord also if there are not so many.
-func replay(ctx context.Context, records Records, size uint64) (*ledger, error) {
-	g, values := newLedger(), map[kt.Index]kt.Value{}
+func replay(ctx context.Context, records Records, first *kt.Policy, size uint64) (*ledger, error) {
+	g, values := newLedger(first), map[kt.Index]kt.Value{}
 	err := eachEpoch(ctx, records, 0, func(e epochRecord) error {
 		if size > 0 && g.size == size {
 			return errEnough

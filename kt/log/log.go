@@ -63,8 +63,7 @@ type Log struct {
 	o       Options
 	keys    storedKeys
 	vrf     *vrfCache
-	policy  *kt.Policy
-	text    []byte // of the policy
+	policy  *kt.Policy // that the log began with
 	tiles   *tiles
 	pacer   *pacer
 	served  atomic.Pointer[snapshot]
@@ -88,6 +87,7 @@ type Log struct {
 	ended  chan struct{}
 	opened chan struct{}   // closed when proofs are given
 	ask    chan chan error // to look for what other nodes have published
+	orders chan order      // of new policies
 }
 
 // change is a record on its way into the log.
@@ -118,7 +118,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	}
 	l := &Log{
 		o: o, keys: keys, vrf: newVRFCache(vrf), pacer: newPacer(o.Failed), waiting: map[account.Name]*change{}, wake: make(chan struct{}, 1),
-		ended: make(chan struct{}), opened: make(chan struct{}), ask: make(chan chan error),
+		ended: make(chan struct{}), opened: make(chan struct{}), ask: make(chan chan error), orders: make(chan order),
 	}
 	if err := l.begin(ctx, vrf); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (l *Log) openTiles(ctx context.Context) (err error) {
 
 // begin writes the first entry of R, if there is none, and reads what it says.
 func (l *Log) begin(ctx context.Context, vrf *kt.VRFKey) error {
-	text := l.policyText()
+	text := l.policyText(l.o.Witnesses)
 	config := kt.Config{Counter: l.keys.Counter, VRF: vrf.Public(), Policy: sha256.Sum256(text)}
 	first, err := l.first(ctx, config, text)
 	if err != nil {
@@ -163,11 +163,10 @@ func (l *Log) begin(ctx context.Context, vrf *kt.VRFKey) error {
 	if first.config.VRF != config.VRF {
 		return errors.New("log: the store holds a transparency log with other keys than these; nothing was started")
 	}
-	l.text = first.policy
 	if l.policy, err = kt.NewPolicy(first.policy, first.config); err != nil {
 		return errors.Join(ErrPolicy, err)
 	}
-	return l.writePublic()
+	return nil
 }
 
 // firstEntry is the first entry of R and the policy that it names.
@@ -202,21 +201,27 @@ func (l *Log) first(ctx context.Context, config kt.Config, text []byte) (f first
 	return f, err
 }
 
-// policyText is the policy of a log that begins now: its own keys, and the
-// witnesses of the operator.
-func (l *Log) policyText() []byte {
+// policyText is a policy of this log: its own keys, and the witnesses of the
+// operator.
+func (l *Log) policyText(witnesses []byte) []byte {
 	text := ""
 	for _, key := range l.keys.Roots {
 		text += "log " + key.Verifier + "\n"
 	}
-	if len(l.o.Witnesses) == 0 {
+	if len(witnesses) == 0 {
 		return []byte(text + "quorum none\n")
 	}
-	return append([]byte(text), kt.PlainPolicy(l.o.Witnesses)...)
+	return append([]byte(text), kt.PlainPolicy(witnesses)...)
 }
 
-// Policy is the text that devices pin: the log's keys, witnesses, quorum.
-func (l *Log) Policy() []byte { return l.text }
+// Policy is what devices pin: the log's keys, witnesses, quorum. Until proofs are
+// given it is the one that the log began with.
+func (l *Log) Policy() *kt.Policy {
+	if s := l.served.Load(); s != nil {
+		return s.policy()
+	}
+	return l.policy
+}
 
 // Origin is the name of R.
 func (l *Log) Origin() string { return l.policy.Origin() }

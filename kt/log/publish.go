@@ -41,6 +41,29 @@ func (l *Log) publish(ctx context.Context) error {
 	}
 }
 
+// signAgain has a checkpoint signed anew that was signed before this start and
+// cannot be published: other witnesses may be asked now, and Tessera by itself
+// would ask them at the next heartbeat.
+func (l *Log) signAgain(ctx context.Context) error {
+	signed, err := l.tiles.roots.signed(ctx)
+	if err != nil {
+		return nil // there is none
+	}
+	size, _, err := l.policy.Signed(signed)
+	st := l.stateOf(size)
+	if err != nil || st == nil {
+		return nil
+	}
+	vouched, err := l.vouched(ctx, st, signed)
+	if err != nil {
+		return err
+	}
+	if _, unmet := st.policy().Checkpoint(signed); vouched && unmet == nil {
+		return nil
+	}
+	return l.tiles.roots.unsign()
+}
+
 // witnessPatience is how long a checkpoint may take before the operator is told.
 const witnessPatience = 3 * time.Second
 
@@ -87,12 +110,20 @@ func readHead(ctx context.Context, records Records) (headRecord, error) {
 // meets the policy and is newer than the stored one. What was signed without
 // witnesses, while the folder was made, does not.
 func (l *Log) offer(ctx context.Context, signed []byte) error {
-	c, err := l.policy.Checkpoint(signed)
-	if err != nil || c.Size < 2 {
+	size, root, err := l.policy.Signed(signed)
+	st := l.stateOf(size)
+	if err != nil || size < 2 || st == nil {
 		return nil
 	}
-	if err := l.same(c); err != nil {
+	if st.rootsRoot != root {
+		return errOtherTiles
+	}
+	if vouched, err := l.vouched(ctx, st, signed); !vouched || err != nil {
 		return err
+	}
+	c, err := st.policy().Checkpoint(signed)
+	if err != nil {
+		return nil
 	}
 	for {
 		value, version, err := l.o.Records.Get(ctx, headKey)
@@ -101,7 +132,7 @@ func (l *Log) offer(ctx context.Context, signed []byte) error {
 		}
 		if err == nil {
 			h, err := parseHead(value)
-			if err != nil || !l.newer(c, h) {
+			if err != nil || !l.newer(c, st.policy(), h) {
 				return err
 			}
 		}
@@ -112,19 +143,19 @@ func (l *Log) offer(ctx context.Context, signed []byte) error {
 	}
 }
 
-// same refuses a checkpoint with another root than this node has at its size:
-// the tiles in the folder are then not those of the store, and to publish what
-// was signed over them would be a fork.
-func (l *Log) same(c *kt.Checkpoint) error {
-	for _, st := range l.behind {
-		if st.size == c.Size && st.rootsRoot != c.Root {
-			return errOtherTiles
+// stateOf is the state of a size that is not older than the served one, or nil. A
+// checkpoint with another root than that is over tiles which are not those of the
+// store, and to publish it would be a fork.
+func (l *Log) stateOf(size uint64) *state {
+	for i := range l.behind {
+		if l.behind[i].size == size {
+			return &l.behind[i]
 		}
 	}
 	return nil
 }
 
-// sameUpdates is same for U, of which nobody but auditors sees a checkpoint.
+// sameUpdates refuses such a checkpoint of U, which nobody but auditors sees.
 func (l *Log) sameUpdates(ctx context.Context) error {
 	signed, err := l.tiles.updates.signed(ctx)
 	if err != nil || string(signed) == l.seen {
@@ -149,17 +180,17 @@ func (l *Log) sameUpdates(ctx context.Context) error {
 // newer reports whether a checkpoint is to replace a published one: it is of a
 // greater size, or was signed later, or the other one in a time to come: the
 // clock was wrong then, and no device believes such a date.
-func (l *Log) newer(c *kt.Checkpoint, than headRecord) bool {
+func (l *Log) newer(c *kt.Checkpoint, by *kt.Policy, than headRecord) bool {
 	if c.Size != than.size {
 		return c.Size > than.size
 	}
-	present, err := l.policy.Checkpoint(than.checkpoint)
+	present, err := by.Checkpoint(than.checkpoint)
 	return err != nil || c.Newest.After(present.Newest) || present.Newest.After(l.o.Now().Add(Heartbeat))
 }
 
 // stands checks what is about to be served as whoever gets it will.
 func (l *Log) stands(h headRecord, st state, s *snapshot) error {
-	c, err := l.policy.Checkpoint(h.checkpoint)
+	c, err := st.policy().Checkpoint(h.checkpoint)
 	if err != nil || c.Root != st.rootsRoot {
 		return errors.Join(ErrRecord, err)
 	}

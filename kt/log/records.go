@@ -25,19 +25,21 @@ type Records interface {
 
 // The records, all under one prefix:
 //
-//	kt/epoch/N       entry N of R, v16 ‖ u32 count ‖ count × update (69 bytes)
+//	kt/epoch/N       entry N of R, v16 ‖ u32 count ‖ count × update (69 bytes), and v32 text if the entry begins a policy
 //	kt/head          u64 size ‖ u64 published (ms) ‖ v32 checkpoint of R, a signed note that meets the policy
 //	kt/label/NAME    u32 count × version, see versionRecord
 //	kt/policy        the policy that entry 0 names
+//	kt/bridge/N      in the form of kt/head: the checkpoint that vouches for policy N by the policy before it
 //	kt/secret        the keys of the log, where several nodes share the store
 //	kt/adopted       empty: the accounts from before the log are in it
 //
-// Epochs have 16 hexadecimal digits, so that they are scanned in order.
+// Epochs and bridges have 16 hexadecimal digits, so that they are scanned in order.
 const (
 	epochPrefix = "kt/epoch/"
 	headKey     = "kt/head"
 	labelPrefix = "kt/label/"
 	policyKey   = "kt/policy" // the text that the log began with
+	bridgeKeys  = "kt/bridge/"
 	secretKey   = "kt/secret"
 	adoptedKey  = "kt/adopted"
 )
@@ -51,12 +53,15 @@ var ErrRecord = errors.New("log: a record of the transparency log cannot be read
 
 func epochKey(n uint64) string { return fmt.Sprintf("%s%016x", epochPrefix, n) }
 
+func bridgeKey(policy uint32) string { return fmt.Sprintf("%s%016x", bridgeKeys, policy) }
+
 func labelKey(name account.Name) string { return labelPrefix + string(name) }
 
 // epochRecord is one entry of R with what it adds to U. Entry 0 is the config.
 type epochRecord struct {
 	entry   []byte
 	updates []kt.Update
+	policy  []byte // the text of a policy that the entry is the first to name; empty: it names the one before
 }
 
 func (e epochRecord) marshal() []byte {
@@ -65,6 +70,9 @@ func (e epochRecord) marshal() []byte {
 	for _, u := range e.updates {
 		b = append(b, u.Marshal()...)
 	}
+	if len(e.policy) > 0 {
+		b = codec.AppendV32(b, e.policy)
+	}
 	return b
 }
 
@@ -72,7 +80,7 @@ func parseEpoch(b []byte) (e epochRecord, err error) {
 	r := codec.NewReader(b)
 	e.entry = r.V16(1024)
 	count := r.U32()
-	if count > maxBatch || r.Len() != int(count)*kt.UpdateSize {
+	if count > maxBatch || r.Len() < int(count)*kt.UpdateSize {
 		return epochRecord{}, ErrRecord
 	}
 	for range count {
@@ -81,6 +89,11 @@ func parseEpoch(b []byte) (e epochRecord, err error) {
 			return epochRecord{}, ErrRecord
 		}
 		e.updates = append(e.updates, u)
+	}
+	if !r.Failed() && r.Len() > 0 {
+		if e.policy = r.V32(kt.MaxPolicy); len(e.policy) == 0 {
+			return epochRecord{}, ErrRecord
+		}
 	}
 	if !r.Done() {
 		return epochRecord{}, ErrRecord
@@ -218,10 +231,15 @@ func CheckRecord(key string, value []byte) error {
 	var err error
 	switch {
 	case strings.HasPrefix(key, epochPrefix):
-		if _, bad := strconv.ParseUint(key[len(epochPrefix):], 16, 64); bad != nil || len(key) != len(epochKey(0)) {
+		if !numbered(key, epochPrefix) {
 			return ErrRecord
 		}
 		_, err = parseEpoch(value)
+	case strings.HasPrefix(key, bridgeKeys):
+		if !numbered(key, bridgeKeys) {
+			return ErrRecord
+		}
+		_, err = parseHead(value)
 	case key == headKey:
 		_, err = parseHead(value)
 	case strings.HasPrefix(key, labelPrefix):
@@ -238,4 +256,10 @@ func CheckRecord(key string, value []byte) error {
 		return ErrRecord
 	}
 	return err
+}
+
+// numbered reports whether a prefix and sixteen hexadecimal digits are a key.
+func numbered(key, prefix string) bool {
+	_, err := strconv.ParseUint(key[len(prefix):], 16, 64)
+	return err == nil && len(key) == len(prefix)+16
 }

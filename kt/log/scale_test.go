@@ -32,7 +32,7 @@ func TestRestartOfALargeLog(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	g, err := replay(within(t), records, 0)
+	g, err := replay(within(t), records, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestRestartOfALargeLog(t *testing.T) {
 // is the only one that a start looks at.
 func fill(t *testing.T, records Records, n int) (root [32]byte) {
 	t.Helper()
-	g := newLedger()
+	g := newLedger(nil)
 	write := func(e epochRecord) {
 		if _, err := records.CAS(within(t), epochKey(g.size), 0, e.marshal()); err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func fill(t *testing.T, records Records, n int) (root [32]byte) {
 			}
 			r.MapRoot, r.UpdatesRoot = root, rootOf(last)
 		}
-		write(epochRecord{r.Marshal(), updates})
+		write(epochRecord{entry: r.Marshal(), updates: updates})
 	}
 	return root
 }

@@ -60,7 +60,7 @@ func (l *Log) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := replay(ctx, l.o.Records, h.size)
+	g, err := replay(ctx, l.o.Records, l.policy, h.size)
 	if err != nil {
 		return err
 	}
@@ -69,6 +69,9 @@ func (l *Log) read(ctx context.Context) error {
 		l.behind = append(l.behind, g.state())
 		return nil
 	})
+	if err == nil {
+		err = l.writePublic(g)
+	}
 	if err == nil {
 		err = l.tiles.catchUp(ctx, l.o.Records, g)
 	}
@@ -91,6 +94,9 @@ func (l *Log) read(ctx context.Context) error {
 	}
 	l.ledger = g
 	if h.size < g.size {
+		if err := l.signAgain(ctx); err != nil {
+			return err
+		}
 		return l.publish(ctx)
 	}
 	return nil
@@ -110,6 +116,9 @@ func (l *Log) turn(ctx context.Context) error {
 		return l.look(ctx)
 	case answer := <-l.ask:
 		return l.lookFor(ctx, answer)
+	case o := <-l.orders:
+		o.answer <- l.change(ctx, o.text)
+		return nil
 	case <-l.wake:
 	}
 	if rest := l.o.Interval - time.Since(l.lastRun); rest > 0 && !l.pause(ctx, rest) {
@@ -146,8 +155,7 @@ func (l *Log) lookFor(ctx context.Context, answer chan<- error) error {
 func (l *Log) follow(ctx context.Context) error {
 	g := l.ledger
 	return g.follow(ctx, l.o.Records, func(e epochRecord) error {
-		l.behind = append(l.behind, g.state())
-		return l.tile(ctx, g, e)
+		return l.followed(ctx, g, e)
 	})
 }
 
@@ -295,7 +303,12 @@ func (l *Log) commit(ctx context.Context, g *ledger, updates []kt.Update) error 
 	if err != nil {
 		return err
 	}
-	_, err = l.o.Records.CAS(ctx, epochKey(g.size), 0, e.marshal())
+	return l.write(ctx, g, e)
+}
+
+// write is commit for an epoch as it is.
+func (l *Log) write(ctx context.Context, g *ledger, e epochRecord) error {
+	_, err := l.o.Records.CAS(ctx, epochKey(g.size), 0, e.marshal())
 	if err != nil && !errors.Is(err, store.ErrVersion) {
 		// Whether it is written is not known. What the store says decides.
 		return l.settle(ctx, g, e, err)
@@ -323,7 +336,19 @@ func (l *Log) take(ctx context.Context, g *ledger, e epochRecord) error {
 	if err := g.apply(e); err != nil {
 		return err
 	}
+	return l.followed(ctx, g, e)
+}
+
+// followed lets the files follow an epoch that the ledger has taken. What is
+// public of a policy is written before anything is signed that names it.
+func (l *Log) followed(ctx context.Context, g *ledger, e epochRecord) error {
 	l.behind = append(l.behind, g.state())
+	if len(e.policy) > 0 {
+		if err := l.writePublic(g); err != nil {
+			l.torn = true
+			return err
+		}
+	}
 	return l.tile(ctx, g, e)
 }
 
@@ -343,6 +368,9 @@ func (l *Log) tile(ctx context.Context, g *ledger, e epochRecord) error {
 func (l *Log) mend(ctx context.Context) error {
 	if !l.torn || l.spoiled != nil {
 		return l.spoiled
+	}
+	if err := l.writePublic(l.ledger); err != nil {
+		return err
 	}
 	if err := l.tiles.catchUp(ctx, l.o.Records, l.ledger); err != nil {
 		return err

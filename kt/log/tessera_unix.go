@@ -88,7 +88,7 @@ func newTree(_ context.Context, folder string, options *tessera.AppendOptions, c
 		return nil, err
 	}
 	return &tree{
-		folder: folder, size: reader.IntegratedSize, signed: reader.ReadCheckpoint, tile: reader.ReadTile,
+		folder: folder, size: reader.IntegratedSize, signed: reader.ReadCheckpoint, tile: orWider(folder, reader.ReadTile),
 		add: func(ctx context.Context, at uint64, entries [][]byte) error { return addTo(ctx, appender, at, entries) },
 		// What is integrated is on disk; what is not published in time will be after
 		// the next start.

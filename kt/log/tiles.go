@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
+	"github.com/transparency-dev/tessera/api/layout"
 	"github.com/transparency-dev/tessera/client"
 
 	"github.com/posthorn/posthorn/kt"
@@ -25,6 +30,36 @@ type tree struct {
 	signed func(ctx context.Context) ([]byte, error) // the newest published checkpoint
 	tile   client.TileFetcherFunc
 	close  func(ctx context.Context) error
+}
+
+// unsign takes the published checkpoint away, so that Tessera signs a new one.
+func (t *tree) unsign() error {
+	err := os.Remove(filepath.Join(t.folder, layout.CheckpointPath))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrTiles, err)
+	}
+	return nil
+}
+
+// orWider reads a tile that is there with more hashes than are asked for, as in a
+// folder that was made anew from the store: what a smaller tree had is the
+// beginning of it.
+func orWider(folder string, read client.TileFetcherFunc) client.TileFetcherFunc {
+	return func(ctx context.Context, level, index uint64, partial uint8) ([]byte, error) {
+		raw, err := read(ctx, level, index, partial)
+		if partial == 0 || !errors.Is(err, fs.ErrNotExist) {
+			return raw, err
+		}
+		name := layout.TilePath(level, index, partial)
+		parts := strings.TrimSuffix(name, strconv.Itoa(int(partial)))
+		for wider := int(partial) + 1; wider < bundleWidth; wider++ {
+			raw, other := os.ReadFile(filepath.Join(folder, filepath.FromSlash(parts+strconv.Itoa(wider))))
+			if other == nil && len(raw) == wider*len([32]byte{}) {
+				return raw[:int(partial)*len([32]byte{})], nil
+			}
+		}
+		return nil, err
+	}
 }
 
 // ErrAhead: the tiles in the folder go beyond the log in the store.

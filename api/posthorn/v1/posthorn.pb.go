@@ -2607,7 +2607,9 @@ type GetHeadResponse struct {
 	Consistency     [][]byte               `protobuf:"bytes,2,rep,name=consistency,proto3" json:"consistency,omitempty"`                                // from the known size, 32 bytes each
 	Config          []byte                 `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`                                          // entry 0 of the root log
 	ConfigInclusion [][]byte               `protobuf:"bytes,4,rep,name=config_inclusion,json=configInclusion,proto3" json:"config_inclusion,omitempty"` // of entry 0 under the checkpoint
-	Policy          string                 `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`                                          // a tlog-policy: keys of the log, witnesses, quorum
+	Policy          string                 `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`                                          // a tlog-policy, as the log began: keys of the log, witnesses, quorum
+	Root            []byte                 `protobuf:"bytes,6,opt,name=root,proto3" json:"root,omitempty"`                                              // the newest entry of the root log, which names the policy in force
+	RootInclusion   [][]byte               `protobuf:"bytes,7,rep,name=root_inclusion,json=rootInclusion,proto3" json:"root_inclusion,omitempty"`       // of it under the checkpoint
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2677,6 +2679,116 @@ func (x *GetHeadResponse) GetPolicy() string {
 	return ""
 }
 
+func (x *GetHeadResponse) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *GetHeadResponse) GetRootInclusion() [][]byte {
+	if x != nil {
+		return x.RootInclusion
+	}
+	return nil
+}
+
+type GetPolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // at least 1: of a policy that followed the first one
+	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`     // of a published checkpoint under it or a later policy
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyRequest) Reset() {
+	*x = GetPolicyRequest{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyRequest) ProtoMessage() {}
+
+func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GetPolicyRequest) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *GetPolicyRequest) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type GetPolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Change        []byte                 `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"` // the policy with what vouches for it, SPEC 13.3
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyResponse) Reset() {
+	*x = GetPolicyResponse{}
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyResponse) ProtoMessage() {}
+
+func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
+func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *GetPolicyResponse) GetChange() []byte {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
 type GetConsistencyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"` // at least 1
@@ -2687,7 +2799,7 @@ type GetConsistencyRequest struct {
 
 func (x *GetConsistencyRequest) Reset() {
 	*x = GetConsistencyRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2699,7 +2811,7 @@ func (x *GetConsistencyRequest) String() string {
 func (*GetConsistencyRequest) ProtoMessage() {}
 
 func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[46]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2712,7 +2824,7 @@ func (x *GetConsistencyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{46}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetConsistencyRequest) GetFrom() uint64 {
@@ -2738,7 +2850,7 @@ type GetConsistencyResponse struct {
 
 func (x *GetConsistencyResponse) Reset() {
 	*x = GetConsistencyResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +2862,7 @@ func (x *GetConsistencyResponse) String() string {
 func (*GetConsistencyResponse) ProtoMessage() {}
 
 func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[47]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +2875,7 @@ func (x *GetConsistencyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{47}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetConsistencyResponse) GetProof() [][]byte {
@@ -2782,7 +2894,7 @@ type GetUpdatesRequest struct {
 
 func (x *GetUpdatesRequest) Reset() {
 	*x = GetUpdatesRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2906,7 @@ func (x *GetUpdatesRequest) String() string {
 func (*GetUpdatesRequest) ProtoMessage() {}
 
 func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[48]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2919,7 @@ func (x *GetUpdatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesRequest.ProtoReflect.Descriptor instead.
 func (*GetUpdatesRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{48}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetUpdatesRequest) GetEpoch() uint64 {
@@ -2828,7 +2940,7 @@ type LogEpoch struct {
 
 func (x *LogEpoch) Reset() {
 	*x = LogEpoch{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2840,7 +2952,7 @@ func (x *LogEpoch) String() string {
 func (*LogEpoch) ProtoMessage() {}
 
 func (x *LogEpoch) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[49]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2853,7 +2965,7 @@ func (x *LogEpoch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEpoch.ProtoReflect.Descriptor instead.
 func (*LogEpoch) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{49}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LogEpoch) GetRoot() []byte {
@@ -2880,7 +2992,7 @@ type GetUpdatesResponse struct {
 
 func (x *GetUpdatesResponse) Reset() {
 	*x = GetUpdatesResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +3004,7 @@ func (x *GetUpdatesResponse) String() string {
 func (*GetUpdatesResponse) ProtoMessage() {}
 
 func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[50]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +3017,7 @@ func (x *GetUpdatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUpdatesResponse.ProtoReflect.Descriptor instead.
 func (*GetUpdatesResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{50}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetUpdatesResponse) GetEpochs() []*LogEpoch {
@@ -2931,7 +3043,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3055,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[51]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3068,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{51}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetHistoryRequest) GetVersion() uint32 {
@@ -2978,7 +3090,7 @@ type LogVersion struct {
 
 func (x *LogVersion) Reset() {
 	*x = LogVersion{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3102,7 @@ func (x *LogVersion) String() string {
 func (*LogVersion) ProtoMessage() {}
 
 func (x *LogVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[52]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3115,7 @@ func (x *LogVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogVersion.ProtoReflect.Descriptor instead.
 func (*LogVersion) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{52}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *LogVersion) GetVersion() uint32 {
@@ -3036,7 +3148,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3160,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[53]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3173,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{53}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetHistoryResponse) GetVersions() []*LogVersion {
@@ -3082,7 +3194,7 @@ type PostPairingRequest struct {
 
 func (x *PostPairingRequest) Reset() {
 	*x = PostPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3094,7 +3206,7 @@ func (x *PostPairingRequest) String() string {
 func (*PostPairingRequest) ProtoMessage() {}
 
 func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[54]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3107,7 +3219,7 @@ func (x *PostPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingRequest.ProtoReflect.Descriptor instead.
 func (*PostPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{54}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PostPairingRequest) GetSlot() []byte {
@@ -3139,7 +3251,7 @@ type PostPairingResponse struct {
 
 func (x *PostPairingResponse) Reset() {
 	*x = PostPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3263,7 @@ func (x *PostPairingResponse) String() string {
 func (*PostPairingResponse) ProtoMessage() {}
 
 func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[55]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3276,7 @@ func (x *PostPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostPairingResponse.ProtoReflect.Descriptor instead.
 func (*PostPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{55}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{57}
 }
 
 type FetchPairingRequest struct {
@@ -3177,7 +3289,7 @@ type FetchPairingRequest struct {
 
 func (x *FetchPairingRequest) Reset() {
 	*x = FetchPairingRequest{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3189,7 +3301,7 @@ func (x *FetchPairingRequest) String() string {
 func (*FetchPairingRequest) ProtoMessage() {}
 
 func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[56]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3202,7 +3314,7 @@ func (x *FetchPairingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingRequest.ProtoReflect.Descriptor instead.
 func (*FetchPairingRequest) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{56}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *FetchPairingRequest) GetSlot() []byte {
@@ -3228,7 +3340,7 @@ type FetchPairingResponse struct {
 
 func (x *FetchPairingResponse) Reset() {
 	*x = FetchPairingResponse{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3240,7 +3352,7 @@ func (x *FetchPairingResponse) String() string {
 func (*FetchPairingResponse) ProtoMessage() {}
 
 func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[57]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3253,7 +3365,7 @@ func (x *FetchPairingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPairingResponse.ProtoReflect.Descriptor instead.
 func (*FetchPairingResponse) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{57}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *FetchPairingResponse) GetMessage() []byte {
@@ -3277,7 +3389,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3401,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_posthorn_v1_posthorn_proto_msgTypes[58]
+	mi := &file_posthorn_v1_posthorn_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3414,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{58}
+	return file_posthorn_v1_posthorn_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ErrorDetail) GetReason() string {
@@ -3518,7 +3630,7 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\"/\n" +
 	"\x0eGetHeadRequest\x12\x1d\n" +
 	"\n" +
-	"known_size\x18\x01 \x01(\x04R\tknownSize\"\xae\x01\n" +
+	"known_size\x18\x01 \x01(\x04R\tknownSize\"\xe9\x01\n" +
 	"\x0fGetHeadResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
@@ -3526,7 +3638,14 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\vconsistency\x18\x02 \x03(\fR\vconsistency\x12\x16\n" +
 	"\x06config\x18\x03 \x01(\fR\x06config\x12)\n" +
 	"\x10config_inclusion\x18\x04 \x03(\fR\x0fconfigInclusion\x12\x16\n" +
-	"\x06policy\x18\x05 \x01(\tR\x06policy\";\n" +
+	"\x06policy\x18\x05 \x01(\tR\x06policy\x12\x12\n" +
+	"\x04root\x18\x06 \x01(\fR\x04root\x12%\n" +
+	"\x0eroot_inclusion\x18\a \x03(\fR\rrootInclusion\">\n" +
+	"\x10GetPolicyRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"+\n" +
+	"\x11GetPolicyResponse\x12\x16\n" +
+	"\x06change\x18\x01 \x01(\fR\x06change\";\n" +
 	"\x15GetConsistencyRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\".\n" +
@@ -3599,10 +3718,11 @@ const file_posthorn_v1_posthorn_proto_rawDesc = "" +
 	"\n" +
 	"UploadPart\x12\x1e.posthorn.v1.UploadPartRequest\x1a\x1f.posthorn.v1.UploadPartResponse\x12S\n" +
 	"\fFinishUpload\x12 .posthorn.v1.FinishUploadRequest\x1a!.posthorn.v1.FinishUploadResponse\x12\\\n" +
-	"\x0fFetchAttachment\x12#.posthorn.v1.FetchAttachmentRequest\x1a$.posthorn.v1.FetchAttachmentResponse2\xd4\x02\n" +
+	"\x0fFetchAttachment\x12#.posthorn.v1.FetchAttachmentRequest\x1a$.posthorn.v1.FetchAttachmentResponse2\xa0\x03\n" +
 	"\x13TransparencyService\x12D\n" +
 	"\aGetHead\x12\x1b.posthorn.v1.GetHeadRequest\x1a\x1c.posthorn.v1.GetHeadResponse\x12Y\n" +
-	"\x0eGetConsistency\x12\".posthorn.v1.GetConsistencyRequest\x1a#.posthorn.v1.GetConsistencyResponse\x12M\n" +
+	"\x0eGetConsistency\x12\".posthorn.v1.GetConsistencyRequest\x1a#.posthorn.v1.GetConsistencyResponse\x12J\n" +
+	"\tGetPolicy\x12\x1d.posthorn.v1.GetPolicyRequest\x1a\x1e.posthorn.v1.GetPolicyResponse\x12M\n" +
 	"\n" +
 	"GetUpdates\x12\x1e.posthorn.v1.GetUpdatesRequest\x1a\x1f.posthorn.v1.GetUpdatesResponse\x12M\n" +
 	"\n" +
@@ -3624,7 +3744,7 @@ func file_posthorn_v1_posthorn_proto_rawDescGZIP() []byte {
 }
 
 var file_posthorn_v1_posthorn_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_posthorn_v1_posthorn_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(SendStatus)(0),                 // 0: posthorn.v1.SendStatus
 	(*GetChallengeRequest)(nil),     // 1: posthorn.v1.GetChallengeRequest
@@ -3673,19 +3793,21 @@ var file_posthorn_v1_posthorn_proto_goTypes = []any{
 	(*FetchAttachmentResponse)(nil), // 44: posthorn.v1.FetchAttachmentResponse
 	(*GetHeadRequest)(nil),          // 45: posthorn.v1.GetHeadRequest
 	(*GetHeadResponse)(nil),         // 46: posthorn.v1.GetHeadResponse
-	(*GetConsistencyRequest)(nil),   // 47: posthorn.v1.GetConsistencyRequest
-	(*GetConsistencyResponse)(nil),  // 48: posthorn.v1.GetConsistencyResponse
-	(*GetUpdatesRequest)(nil),       // 49: posthorn.v1.GetUpdatesRequest
-	(*LogEpoch)(nil),                // 50: posthorn.v1.LogEpoch
-	(*GetUpdatesResponse)(nil),      // 51: posthorn.v1.GetUpdatesResponse
-	(*GetHistoryRequest)(nil),       // 52: posthorn.v1.GetHistoryRequest
-	(*LogVersion)(nil),              // 53: posthorn.v1.LogVersion
-	(*GetHistoryResponse)(nil),      // 54: posthorn.v1.GetHistoryResponse
-	(*PostPairingRequest)(nil),      // 55: posthorn.v1.PostPairingRequest
-	(*PostPairingResponse)(nil),     // 56: posthorn.v1.PostPairingResponse
-	(*FetchPairingRequest)(nil),     // 57: posthorn.v1.FetchPairingRequest
-	(*FetchPairingResponse)(nil),    // 58: posthorn.v1.FetchPairingResponse
-	(*ErrorDetail)(nil),             // 59: posthorn.v1.ErrorDetail
+	(*GetPolicyRequest)(nil),        // 47: posthorn.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),       // 48: posthorn.v1.GetPolicyResponse
+	(*GetConsistencyRequest)(nil),   // 49: posthorn.v1.GetConsistencyRequest
+	(*GetConsistencyResponse)(nil),  // 50: posthorn.v1.GetConsistencyResponse
+	(*GetUpdatesRequest)(nil),       // 51: posthorn.v1.GetUpdatesRequest
+	(*LogEpoch)(nil),                // 52: posthorn.v1.LogEpoch
+	(*GetUpdatesResponse)(nil),      // 53: posthorn.v1.GetUpdatesResponse
+	(*GetHistoryRequest)(nil),       // 54: posthorn.v1.GetHistoryRequest
+	(*LogVersion)(nil),              // 55: posthorn.v1.LogVersion
+	(*GetHistoryResponse)(nil),      // 56: posthorn.v1.GetHistoryResponse
+	(*PostPairingRequest)(nil),      // 57: posthorn.v1.PostPairingRequest
+	(*PostPairingResponse)(nil),     // 58: posthorn.v1.PostPairingResponse
+	(*FetchPairingRequest)(nil),     // 59: posthorn.v1.FetchPairingRequest
+	(*FetchPairingResponse)(nil),    // 60: posthorn.v1.FetchPairingResponse
+	(*ErrorDetail)(nil),             // 61: posthorn.v1.ErrorDetail
 }
 var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	3,  // 0: posthorn.v1.AuthenticateRequest.proof:type_name -> posthorn.v1.Proof
@@ -3702,10 +3824,10 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	30, // 11: posthorn.v1.SendStreamResponse.answers:type_name -> posthorn.v1.SendAnswer
 	27, // 12: posthorn.v1.SendAnswer.sent:type_name -> posthorn.v1.SendResponse
 	31, // 13: posthorn.v1.SendAnswer.refused:type_name -> posthorn.v1.Refusal
-	59, // 14: posthorn.v1.Refusal.detail:type_name -> posthorn.v1.ErrorDetail
+	61, // 14: posthorn.v1.Refusal.detail:type_name -> posthorn.v1.ErrorDetail
 	33, // 15: posthorn.v1.ReceiveResponse.deliveries:type_name -> posthorn.v1.Delivery
-	50, // 16: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
-	53, // 17: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
+	52, // 16: posthorn.v1.GetUpdatesResponse.epochs:type_name -> posthorn.v1.LogEpoch
+	55, // 17: posthorn.v1.GetHistoryResponse.versions:type_name -> posthorn.v1.LogVersion
 	5,  // 18: posthorn.v1.ErrorDetail.ahead:type_name -> posthorn.v1.Seat
 	1,  // 19: posthorn.v1.AuthService.GetChallenge:input_type -> posthorn.v1.GetChallengeRequest
 	4,  // 20: posthorn.v1.AuthService.Authenticate:input_type -> posthorn.v1.AuthenticateRequest
@@ -3726,37 +3848,39 @@ var file_posthorn_v1_posthorn_proto_depIdxs = []int32{
 	41, // 35: posthorn.v1.AttachmentService.FinishUpload:input_type -> posthorn.v1.FinishUploadRequest
 	43, // 36: posthorn.v1.AttachmentService.FetchAttachment:input_type -> posthorn.v1.FetchAttachmentRequest
 	45, // 37: posthorn.v1.TransparencyService.GetHead:input_type -> posthorn.v1.GetHeadRequest
-	47, // 38: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
-	49, // 39: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
-	52, // 40: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
-	55, // 41: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
-	57, // 42: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
-	2,  // 43: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
-	6,  // 44: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
-	8,  // 45: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
-	11, // 46: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
-	13, // 47: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
-	15, // 48: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
-	17, // 49: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
-	19, // 50: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
-	21, // 51: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
-	23, // 52: posthorn.v1.DirectoryService.FindRemoval:output_type -> posthorn.v1.FindRemovalResponse
-	27, // 53: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
-	29, // 54: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
-	34, // 55: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
-	36, // 56: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
-	38, // 57: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
-	40, // 58: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
-	42, // 59: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
-	44, // 60: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
-	46, // 61: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
-	48, // 62: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
-	51, // 63: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
-	54, // 64: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
-	56, // 65: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
-	58, // 66: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
-	43, // [43:67] is the sub-list for method output_type
-	19, // [19:43] is the sub-list for method input_type
+	49, // 38: posthorn.v1.TransparencyService.GetConsistency:input_type -> posthorn.v1.GetConsistencyRequest
+	47, // 39: posthorn.v1.TransparencyService.GetPolicy:input_type -> posthorn.v1.GetPolicyRequest
+	51, // 40: posthorn.v1.TransparencyService.GetUpdates:input_type -> posthorn.v1.GetUpdatesRequest
+	54, // 41: posthorn.v1.TransparencyService.GetHistory:input_type -> posthorn.v1.GetHistoryRequest
+	57, // 42: posthorn.v1.PairingService.PostPairing:input_type -> posthorn.v1.PostPairingRequest
+	59, // 43: posthorn.v1.PairingService.FetchPairing:input_type -> posthorn.v1.FetchPairingRequest
+	2,  // 44: posthorn.v1.AuthService.GetChallenge:output_type -> posthorn.v1.GetChallengeResponse
+	6,  // 45: posthorn.v1.AuthService.Authenticate:output_type -> posthorn.v1.AuthenticateResponse
+	8,  // 46: posthorn.v1.DirectoryService.Register:output_type -> posthorn.v1.RegisterResponse
+	11, // 47: posthorn.v1.DirectoryService.GetAccount:output_type -> posthorn.v1.GetAccountResponse
+	13, // 48: posthorn.v1.DirectoryService.PublishBundle:output_type -> posthorn.v1.PublishBundleResponse
+	15, // 49: posthorn.v1.DirectoryService.FetchBundle:output_type -> posthorn.v1.FetchBundleResponse
+	17, // 50: posthorn.v1.DirectoryService.UpdateRoster:output_type -> posthorn.v1.UpdateRosterResponse
+	19, // 51: posthorn.v1.DirectoryService.HoldAccount:output_type -> posthorn.v1.HoldAccountResponse
+	21, // 52: posthorn.v1.DirectoryService.FindRecoverable:output_type -> posthorn.v1.FindRecoverableResponse
+	23, // 53: posthorn.v1.DirectoryService.FindRemoval:output_type -> posthorn.v1.FindRemovalResponse
+	27, // 54: posthorn.v1.MailboxService.Send:output_type -> posthorn.v1.SendResponse
+	29, // 55: posthorn.v1.MailboxService.SendStream:output_type -> posthorn.v1.SendStreamResponse
+	34, // 56: posthorn.v1.MailboxService.Receive:output_type -> posthorn.v1.ReceiveResponse
+	36, // 57: posthorn.v1.MailboxService.Ack:output_type -> posthorn.v1.AckResponse
+	38, // 58: posthorn.v1.AttachmentService.StartUpload:output_type -> posthorn.v1.StartUploadResponse
+	40, // 59: posthorn.v1.AttachmentService.UploadPart:output_type -> posthorn.v1.UploadPartResponse
+	42, // 60: posthorn.v1.AttachmentService.FinishUpload:output_type -> posthorn.v1.FinishUploadResponse
+	44, // 61: posthorn.v1.AttachmentService.FetchAttachment:output_type -> posthorn.v1.FetchAttachmentResponse
+	46, // 62: posthorn.v1.TransparencyService.GetHead:output_type -> posthorn.v1.GetHeadResponse
+	50, // 63: posthorn.v1.TransparencyService.GetConsistency:output_type -> posthorn.v1.GetConsistencyResponse
+	48, // 64: posthorn.v1.TransparencyService.GetPolicy:output_type -> posthorn.v1.GetPolicyResponse
+	53, // 65: posthorn.v1.TransparencyService.GetUpdates:output_type -> posthorn.v1.GetUpdatesResponse
+	56, // 66: posthorn.v1.TransparencyService.GetHistory:output_type -> posthorn.v1.GetHistoryResponse
+	58, // 67: posthorn.v1.PairingService.PostPairing:output_type -> posthorn.v1.PostPairingResponse
+	60, // 68: posthorn.v1.PairingService.FetchPairing:output_type -> posthorn.v1.FetchPairingResponse
+	44, // [44:69] is the sub-list for method output_type
+	19, // [19:44] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -3782,7 +3906,7 @@ func file_posthorn_v1_posthorn_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_posthorn_v1_posthorn_proto_rawDesc), len(file_posthorn_v1_posthorn_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   59,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

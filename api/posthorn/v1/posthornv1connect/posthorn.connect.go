@@ -93,6 +93,9 @@ const (
 	// TransparencyServiceGetConsistencyProcedure is the procedure name of the TransparencyService's
 	// GetConsistency RPC.
 	TransparencyServiceGetConsistencyProcedure = "/posthorn.v1.TransparencyService/GetConsistency"
+	// TransparencyServiceGetPolicyProcedure is the procedure name of the TransparencyService's
+	// GetPolicy RPC.
+	TransparencyServiceGetPolicyProcedure = "/posthorn.v1.TransparencyService/GetPolicy"
 	// TransparencyServiceGetUpdatesProcedure is the procedure name of the TransparencyService's
 	// GetUpdates RPC.
 	TransparencyServiceGetUpdatesProcedure = "/posthorn.v1.TransparencyService/GetUpdates"
@@ -1011,6 +1014,13 @@ var (
 			Procedure:  TransparencyServiceGetConsistencyProcedure,
 		}
 	})
+	transparencyServiceGetPolicySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_posthorn_v1_posthorn_proto.Services().ByName("TransparencyService").Methods().ByName("GetPolicy"),
+			Procedure:  TransparencyServiceGetPolicyProcedure,
+		}
+	})
 	transparencyServiceGetUpdatesSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
@@ -1035,6 +1045,9 @@ type TransparencyServiceClient interface {
 	// GetConsistency proves that one size of the root log continues another. It
 	// needs no token.
 	GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error)
+	// GetPolicy returns a policy that followed another one, with the proof that
+	// the log holds it. It needs no token.
+	GetPolicy(context.Context, *v1.GetPolicyRequest) (*v1.GetPolicyResponse, error)
 	// GetUpdates returns published epochs for an auditor to replay.
 	GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error)
 	// GetHistory returns what was logged for the calling account's own name.
@@ -1055,6 +1068,9 @@ type TransparencyServiceHandler interface {
 	// GetConsistency proves that one size of the root log continues another. It
 	// needs no token.
 	GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error)
+	// GetPolicy returns a policy that followed another one, with the proof that
+	// the log holds it. It needs no token.
+	GetPolicy(context.Context, *v1.GetPolicyRequest) (*v1.GetPolicyResponse, error)
 	// GetUpdates returns published epochs for an auditor to replay.
 	GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error)
 	// GetHistory returns what was logged for the calling account's own name.
@@ -1068,6 +1084,7 @@ func RegisterTransparencyServiceHandler(server *connect.Server, svc Transparency
 	server.Register(
 		connect.Method{Spec: transparencyServiceGetHeadSpec(), Handler: adapter.getHead},
 		connect.Method{Spec: transparencyServiceGetConsistencySpec(), Handler: adapter.getConsistency},
+		connect.Method{Spec: transparencyServiceGetPolicySpec(), Handler: adapter.getPolicy},
 		connect.Method{Spec: transparencyServiceGetUpdatesSpec(), Handler: adapter.getUpdates},
 		connect.Method{Spec: transparencyServiceGetHistorySpec(), Handler: adapter.getHistory},
 	)
@@ -1082,6 +1099,10 @@ func (UnimplementedTransparencyServiceHandler) GetHead(context.Context, *v1.GetH
 
 func (UnimplementedTransparencyServiceHandler) GetConsistency(context.Context, *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetConsistency is not implemented")
+}
+
+func (UnimplementedTransparencyServiceHandler) GetPolicy(context.Context, *v1.GetPolicyRequest) (*v1.GetPolicyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "posthorn.v1.TransparencyService.GetPolicy is not implemented")
 }
 
 func (UnimplementedTransparencyServiceHandler) GetUpdates(context.Context, *v1.GetUpdatesRequest) (*v1.GetUpdatesResponse, error) {
@@ -1107,6 +1128,14 @@ func (c *transparencyServiceClient) GetHead(ctx context.Context, req *v1.GetHead
 func (c *transparencyServiceClient) GetConsistency(ctx context.Context, req *v1.GetConsistencyRequest) (*v1.GetConsistencyResponse, error) {
 	var res v1.GetConsistencyResponse
 	if err := c.client.CallUnary(ctx, transparencyServiceGetConsistencySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *transparencyServiceClient) GetPolicy(ctx context.Context, req *v1.GetPolicyRequest) (*v1.GetPolicyResponse, error) {
+	var res v1.GetPolicyResponse
+	if err := c.client.CallUnary(ctx, transparencyServiceGetPolicySpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -1148,6 +1177,18 @@ func (h transparencyServiceHandler) getConsistency(ctx context.Context, _ connec
 		return err
 	}
 	res, err := h.svc.GetConsistency(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h transparencyServiceHandler) getPolicy(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetPolicyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetPolicy(ctx, &req)
 	if err != nil {
 		return err
 	}
