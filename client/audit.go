@@ -115,8 +115,8 @@ func (c *Client) replayLog(ctx context.Context, l *ledger, audit *kt.Audit) (cp 
 		if err != nil {
 			return nil, err
 		}
-		if cp, err = l.policy.Checkpoint(over); err != nil {
-			return nil, &LogError{Err: err}
+		if cp, err = c.openedOver(ctx, l, over); err != nil {
+			return nil, err
 		}
 		for _, e := range epochs {
 			if audit.Epochs() == cp.Size {
@@ -133,8 +133,32 @@ func (c *Client) replayLog(ctx context.Context, l *ledger, audit *kt.Audit) (cp 
 	if audit.Epochs() > cp.Size {
 		return nil, c.shorter(ctx, l, audit)
 	}
+	if audit.Standing().Number > l.policy.Standing().Number { // a policy came into force meanwhile
+		if err := c.catchUp(ctx, l); err != nil {
+			return nil, err
+		}
+		if cp, err = c.openedOver(ctx, l, cp.Note); err != nil {
+			return nil, err
+		}
+	}
 	if err := audit.Finish(cp); err != nil {
 		return nil, c.refuted(ctx, l, audit, cp, err)
+	}
+	return cp, nil
+}
+
+// openedOver opens the checkpoint of a page. If the policy is not met, another one
+// may have come into force after the last look.
+func (c *Client) openedOver(ctx context.Context, l *ledger, over []byte) (*kt.Checkpoint, error) {
+	cp, err := l.policy.Checkpoint(over)
+	if errors.Is(err, kt.ErrWitness) {
+		if err := c.catchUp(ctx, l); err != nil {
+			return nil, err
+		}
+		cp, err = l.policy.Checkpoint(over)
+	}
+	if err != nil {
+		return nil, &LogError{Err: err}
 	}
 	return cp, nil
 }

@@ -46,7 +46,7 @@ func (q *inquirer) lied(ctx context.Context, l *ledger, refused error, e *kt.Evi
 	if e.Kind == "" {
 		e.Kind = kt.KindAnswer
 	}
-	if e.Answer != nil && errors.Is(refused, kt.ErrFork) {
+	if (e.Answer != nil || e.Kind == kt.KindPolicy) && errors.Is(refused, kt.ErrFork) {
 		e = e.AsFork(l.Note)
 	}
 	failed := &LogError{Err: refused}
@@ -135,6 +135,12 @@ func subject(e *kt.Evidence) []byte {
 	about := []byte(e.Kind + e.Check + string(e.Name) + "\n")
 	if e.Kind == kt.KindAudit {
 		return append(about, e.Step.Marshal()...)
+	}
+	if e.Kind == kt.KindPolicy { // each try has another newest note
+		for _, c := range e.Changes {
+			about = append(append(about, c.Text...), c.Checkpoint...)
+		}
+		return about
 	}
 	return slices.Concat(about, e.Notes[0], e.Notes[1], bytes.Join(e.Chains[0], nil), bytes.Join(e.Chains[1], nil))
 }

@@ -259,7 +259,15 @@ func (c *Client) catchUp(ctx context.Context, l *ledger) error {
 		return remote(err)
 	}
 	now := clock.Now()
-	cp, err := l.policy.Checkpoint(served.Checkpoint)
+	root, err := kt.ParseRoot(served.Root)
+	if err != nil {
+		return &LogError{Err: err}
+	}
+	next, err := c.followed(ctx, l, served.Checkpoint, root)
+	if err != nil {
+		return remote(err)
+	}
+	cp, err := next.policy.Checkpoint(served.Checkpoint)
 	if err == nil {
 		err = cp.Fresh(now)
 	}
@@ -274,9 +282,17 @@ func (c *Client) catchUp(ctx context.Context, l *ledger) error {
 			return c.rolledBack(ctx, l, err, served.Checkpoint)
 		}
 	}
+	if err == nil {
+		err = cp.Ends(root, served.RootInclusion)
+	}
 	if err != nil {
 		return &LogError{Err: err}
 	}
-	l.Log = l.advanced(cp, now)
-	return c.update(ctx, (&proof{log: l.Log}).store)
+	next.Log = next.advanced(cp, now)
+	if err := c.update(ctx, (&proof{log: next.Log, policy: next.fresh}).store); err != nil {
+		return err
+	}
+	next.fresh = nil
+	*l = *next
+	return nil
 }

@@ -58,7 +58,8 @@ func (c *Client) ExportProof(ctx context.Context, name account.Name) ([]byte, er
 	if err != nil {
 		return nil, remote(err)
 	}
-	if _, err := c.proves(ctx, l, name, served, nil); err != nil {
+	p, err := c.proves(ctx, l, name, served, nil)
+	if err != nil {
 		return nil, remote(err)
 	}
 	answer, err := kt.ParseAnswer(served.Proof)
@@ -69,7 +70,7 @@ func (c *Client) ExportProof(ctx context.Context, name account.Name) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return (&kt.Exported{Policy: l.policy, Name: name, Record: record, Answer: answer}).Marshal()
+	return (&kt.Exported{Policy: p.seen.Policy, Name: name, Record: record, Answer: answer}).Marshal()
 }
 
 // ForgetLog forgets all that is known of the server's log, an alarm too. The next

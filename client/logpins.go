@@ -143,19 +143,23 @@ func (q *inquirer) pinnedLog(ctx context.Context, pins *kt.Pins) (*ledger, error
 	if err != nil {
 		return nil, err
 	}
-	policy, err := policyOf(served)
-	if err == nil && policy.Hash() != pins.Policy {
-		err = reject.New("V-281", ErrOtherLog, "its policy is another")
-	}
-	if err == nil {
-		err = policy.CheckHead(pins.Head)
-	}
+	first, err := policyOf(served)
 	if err != nil {
 		return nil, &LogError{Err: err}
 	}
-	return &ledger{localdb.Log{
+	policy, err := q.namedPolicy(ctx, first, served, pins.Policy)
+	if err == nil {
+		err = policy.CheckHead(pins.Head)
+	}
+	if _, refused := errors.AsType[*reject.Error](err); refused {
+		return nil, &LogError{Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &ledger{Log: localdb.Log{
 		Policy: policy.Marshal(), Size: pins.Head.Size, Root: pins.Head.Root, Note: pins.Head.Note(policy.Origin()),
-	}, policy}, nil
+	}, policy: policy}, nil
 }
 
 func pinnedLabel(pins *kt.Pins, name account.Name) *kt.Label {

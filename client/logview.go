@@ -17,6 +17,8 @@ type LogView struct {
 	Witnesses []string  // who signed the newest checkpoint
 	SignedAt  time.Time // by them, or by the log if the policy asks for nobody
 	CheckedAt time.Time // by this device: of the name, or of the log where no name is meant
+	Policy    uint32    // number of the policy that the log is under; 0: it began with that
+	Text      string    // of the policy, in the form of C2SP tlog-policy
 	Alarm     string    // path of the evidence that the log has lied; empty: it has not
 }
 
@@ -32,6 +34,7 @@ func (c *Client) Log(ctx context.Context) (LogView, error) {
 	return LogView{
 		Origin: l.policy.Origin(), Size: l.Size, Root: l.Root, Witnesses: l.Witnesses,
 		SignedAt: instant(l.SignedAt), CheckedAt: instant(l.CheckedAt), Alarm: l.Alarm,
+		Policy: l.policy.Standing().Number, Text: string(l.policy.Text()),
 	}, nil
 }
 

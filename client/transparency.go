@@ -46,11 +46,13 @@ func (w *watch) end() { <-w.turn }
 type ledger struct {
 	localdb.Log
 	policy *kt.Policy
+	fresh  *kt.Policy // the same, if it followed the stored one just now
 }
 
 // proof is what a look-up has proved. Nil when the server keeps no log.
 type proof struct {
 	log    localdb.Log
+	policy *kt.Policy        // that the log is under, if it followed another one just now
 	name   *localdb.LogName  // nil: nobody has the name
 	place  localdb.LogPlace  // of the name, if there is one
 	handed []localdb.LogName // what another device of the account has verified
@@ -68,6 +70,11 @@ func (p *proof) store(tx *localdb.Tx) error {
 	}
 	if err := tx.PutLog(p.log); err != nil {
 		return err
+	}
+	if p.policy != nil {
+		if err := notifyPolicy(tx, p.policy); err != nil {
+			return err
+		}
 	}
 	for _, n := range p.handed {
 		if err := tx.PutLogName(n); err != nil {
@@ -97,7 +104,7 @@ func (q *inquirer) ledger(ctx context.Context) (l *ledger, err error) {
 		}
 		q.watch.policy.Store(policy)
 	}
-	return &ledger{row, policy}, nil
+	return &ledger{Log: row, policy: policy}, nil
 }
 
 // label is how far a name is known, for the check and for the question.
@@ -223,6 +230,9 @@ func (q *inquirer) proves(ctx context.Context, l *ledger, name account.Name, ser
 	if err != nil {
 		return nil, err
 	}
+	if l, err = q.followed(ctx, l, answer.Checkpoint, answer.Root); err != nil {
+		return nil, err
+	}
 	now := clock.Now()
 	before := kt.Known{Size: l.Size, Root: l.Root, Label: known, Checkpoint: q.watch.checkpoint}
 	if before.Place, err = q.place(ctx, name); err != nil {
@@ -299,7 +309,7 @@ func accountOf(served transport.Record) (id account.ID, err error) {
 
 // after is what is known once an answer has been verified.
 func (l *ledger) after(v *kt.Verified, name account.Name, now time.Time) *proof {
-	p := &proof{log: l.advanced(v.Checkpoint, now)}
+	p := &proof{log: l.advanced(v.Checkpoint, now), policy: l.fresh}
 	if v.Label != nil {
 		p.name = &localdb.LogName{Name: name, Version: v.Label.Version, Value: v.Label.Value, CheckedAt: millis(now)}
 		p.place = localdb.LogPlace{Name: name, VRF: v.Place.VRF, Proof: v.Place.Proof, Index: v.Place.Index}
@@ -339,34 +349,52 @@ func (q *inquirer) openLog(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err = firstContact(head, clock.Now())
+	l, err = q.firstContact(ctx, head, clock.Now())
 	if err != nil {
-		return nil, &LogError{Err: err}
+		return nil, err
 	}
 	q.watch.policy.Store(l.policy)
 	return l, q.update(ctx, func(tx *localdb.Tx) error { return tx.PutLog(l.Log) })
 }
 
 // firstContact takes the server's word for whom to rely on, once: the config is
-// the first entry of the log that everybody shares, and binds the policy.
-func firstContact(head transport.LogHead, now time.Time) (*ledger, error) {
+// the first entry of the log that everybody shares, and binds the policy. Those
+// that followed it have to be proved.
+func (q *inquirer) firstContact(ctx context.Context, head transport.LogHead, now time.Time) (*ledger, error) {
 	policy, err := policyOf(head)
 	if err != nil {
-		return nil, err
+		return nil, &LogError{Err: err}
 	}
-	cp, err := policy.Checkpoint(head.Checkpoint)
+	root, err := kt.ParseRoot(head.Root)
+	if err != nil {
+		return nil, &LogError{Err: err}
+	}
+	l, err := q.followed(ctx, &ledger{Log: localdb.Log{Policy: policy.Marshal()}, policy: policy}, head.Checkpoint, root)
 	if err != nil {
 		return nil, err
 	}
-	if err := cp.Fresh(now); err != nil {
-		return nil, err
+	cp, err := l.opens(head, root, now)
+	if err == nil {
+		err = cp.Includes(head.Config, 0, head.ConfigInclusion)
 	}
-	if err := cp.Includes(head.Config, 0, head.ConfigInclusion); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, &LogError{Err: err}
 	}
-	l := &ledger{localdb.Log{Policy: policy.Marshal()}, policy}
 	l.Log = l.advanced(cp, now)
 	return l, nil
+}
+
+// opens checks the newest checkpoint but for what was known before: its
+// signatures, its age, and that its last root names the policy that it met.
+func (l *ledger) opens(head transport.LogHead, root kt.Root, now time.Time) (*kt.Checkpoint, error) {
+	cp, err := l.policy.Checkpoint(head.Checkpoint)
+	if err == nil {
+		err = cp.Fresh(now)
+	}
+	if err == nil {
+		err = cp.Ends(root, head.RootInclusion)
+	}
+	return cp, err
 }
 
 // policyOf is the policy that a server shows; nothing vouches for it yet.

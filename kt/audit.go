@@ -149,7 +149,8 @@ func (a *Audit) Finish(c *Checkpoint) error {
 	if c.Size != a.Epochs() || c.Size == 0 {
 		return reject.New("V-196", ErrAudit, "the checkpoint is over another number of roots")
 	}
-	if c.by != nil && c.by.standing != a.Standing() {
+	// A policy that came into force after this checkpoint may have opened it.
+	if last := a.Standing(); c.by != nil && last != c.by.standing && last.Number >= c.by.standing.Number {
 		return reject.New("V-286", ErrAudit, "the last root names another policy than the one that opened the checkpoint")
 	}
 	sum, err := edgeRoot(a.roots)

@@ -51,6 +51,9 @@ func (p *Policy) Checkpoint(signed []byte) (*Checkpoint, error) {
 	return c, nil
 }
 
+// Policy is the one that has opened the checkpoint.
+func (c *Checkpoint) Policy() *Policy { return c.by }
+
 // reached reports whether enough members of a group have signed: one whose
 // signature was verified already is not verified again.
 func reached(g witness.Group, by map[key]note.Signature, signed []byte) bool {

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/posthorn/posthorn/account"
@@ -333,5 +335,51 @@ func TestV200SizesOfTheLog(t *testing.T) {
 		if err != nil || slices.ContainsFunc(got.GetProof(), func(h []byte) bool { return len(h) != 32 }) || len(got.GetProof()) == 0 {
 			t.Errorf("%v: %d hashes, %v", sizes, len(got.GetProof()), err)
 		}
+	}
+}
+
+// V-288: a policy is asked for by a number that there is, and for a published size
+// that comes after it.
+func TestV288PoliciesOfTheLog(t *testing.T) {
+	o := openLogged(t, memory.New(), Options{})
+	o.join("alice")
+	first, _ := o.pinned()
+	if err := o.srv.options.Transparency.SetPolicy(t.Context(), []byte("quorum none\n")); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(number uint32, size uint64) (*posthornv1.GetPolicyResponse, error) {
+		return o.transparency().GetPolicy(t.Context(), &posthornv1.GetPolicyRequest{Number: number, Size: size})
+	}
+	_, err := ask(1, 3)
+	wantRefusal(t, err, connect.CodeInvalidArgument, api.ReasonBadRequest) // it is the one that the log began with
+	key, err := note.NewEd25519VerifierKey("w", make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.srv.options.Transparency.SetPolicy(t.Context(), fmt.Appendf(nil, "witness w %s -\nquorum none\n", key)); err != nil {
+		t.Fatal(err)
+	}
+	_, head := o.pinned()
+	size, _, err := first.Signed(head.GetCheckpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, try := range []struct {
+		number uint32
+		size   uint64
+	}{{0, size}, {2, size}, {1, 2}, {1, size + 1}} {
+		_, err := ask(try.number, try.size)
+		wantRefusal(t, err, connect.CodeInvalidArgument, api.ReasonBadRequest)
+	}
+	got, err := ask(1, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change, err := kt.ParseChange(got.GetChange())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := first.Follow([]*kt.Change{change}, head.GetCheckpoint()); err != nil || p.Standing().Number != 1 {
+		t.Errorf("%v", err)
 	}
 }

@@ -249,6 +249,8 @@ type logJSON struct {
 	Witnesses []string `json:"witnesses"`
 	SignedAt  moment   `json:"signed_at"`
 	CheckedAt moment   `json:"checked_at"`
+	Number    uint32   `json:"policy_number"` // 0: the log began with it
+	Policy    string   `json:"policy"`        // C2SP tlog-policy
 }
 
 func logOf(v client.LogView) *logJSON {
@@ -257,7 +259,7 @@ func logOf(v client.LogView) *logJSON {
 	}
 	return &logJSON{
 		Origin: v.Origin, Size: v.Size, Root: hex.EncodeToString(v.Root[:]), Witnesses: append([]string{}, v.Witnesses...),
-		SignedAt: moment(v.SignedAt), CheckedAt: moment(v.CheckedAt),
+		SignedAt: moment(v.SignedAt), CheckedAt: moment(v.CheckedAt), Number: v.Policy, Policy: v.Text,
 	}
 }
 
@@ -276,6 +278,9 @@ func (a *app) printLog(v client.LogView, name string, consistent, asJSON bool) e
 	witnesses := "no witnesses"
 	if len(v.Witnesses) > 0 {
 		witnesses = "witnesses " + strings.Join(v.Witnesses, ", ")
+	}
+	if v.Policy > 0 {
+		witnesses += fmt.Sprintf(", policy %d", v.Policy)
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s, checked %s, size %d, root %.16x, %s\n", state, clock(v.CheckedAt), v.Size, v.Root, witnesses)
 	return err

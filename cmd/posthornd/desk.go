@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/posthorn/posthorn/invite"
+	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
 	"github.com/posthorn/posthorn/server/cert"
@@ -16,7 +17,7 @@ import (
 
 // openDesk answers the operator's commands on the socket in the data folder
 // until the returned function is called.
-func openDesk(srv *server.Server, kept store.Store, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
+func openDesk(srv *server.Server, kept store.Store, names *ktlog.Log, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
 	desk, err := newDesk(srv, o, l, log)
 	if err != nil {
 		return nil, err
@@ -26,6 +27,7 @@ func openDesk(srv *server.Server, kept store.Store, o serveOptions, l net.Listen
 	}
 	desk.Handle("POST /backup", serveBackup(kept, o))
 	desk.Handle("POST /migrate", (&mover{kept, o.data, log}).answer)
+	desk.Handle("POST /log/policy", setPolicy(names))
 	socket, err := admin.Listen(o.data)
 	if err != nil {
 		return nil, err

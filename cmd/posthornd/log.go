@@ -23,7 +23,7 @@ show one list to one person and another to the next.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLogCheckpoint(a), newLogVerify(a), newLogKeys(a))
+	cmd.AddCommand(newLogCheckpoint(a), newLogVerify(a), newLogKeys(a), newLogPolicy(a))
 	return cmd
 }
 
@@ -52,7 +52,7 @@ type printedCheckpoint struct {
 	Witnesses []string  `json:"witnesses"`
 	SignedAt  string    `json:"signed_at"`
 	Note      string    `json:"note"`
-	Policy    string    `json:"policy"`
+	Policy    string    `json:"policy"`          // that it meets
 	Updates   [2]string `json:"update_log_keys"` // Ed25519 and ML-DSA-44
 	Roots     [2]string `json:"root_log_keys"`
 }
@@ -69,7 +69,7 @@ func (a *app) logCheckpoint(ctx context.Context, folder string, asJSON bool) err
 	return json.NewEncoder(a.stdout).Encode(printedCheckpoint{
 		Schema: "posthornd.log-checkpoint/1", Origin: originOf(c.Note), Size: c.Size, Root: hex.EncodeToString(c.Root[:]),
 		Witnesses: append([]string{}, c.Witnesses...), SignedAt: c.Newest.UTC().Format(time.RFC3339),
-		Note: string(c.Note), Policy: p.Policy, Updates: p.Updates, Roots: p.Roots,
+		Note: string(c.Note), Policy: string(c.Policy().Text()), Updates: p.Updates, Roots: p.Roots,
 	})
 }
 

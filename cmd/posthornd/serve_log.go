@@ -32,7 +32,7 @@ type logOptions struct {
 
 func (o *logOptions) flags(flags *pflag.FlagSet) {
 	o.interval = ktlog.DefaultInterval
-	flags.StringVar(&o.witnesses, "log-witnesses", "", "`file` with a tlog-policy: the witnesses that must sign before anything new is served; clients keep the policy that the log began with")
+	flags.StringVar(&o.witnesses, "log-witnesses", "", "`file` with a tlog-policy: the witnesses that must sign before anything new is served; a log that begins now has clients ask for them, a later one with 'posthornd log policy set'")
 	flags.Var(span{&o.interval, 10 * time.Millisecond, time.Hour}, "log-interval", "the shortest time between two entries of the transparency log")
 	flags.BoolVar(&o.public, "log-public", false, "give the log of updates to everybody, not to accounts alone; it shows when hidden names change")
 }

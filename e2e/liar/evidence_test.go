@@ -70,6 +70,8 @@ func (o *operator) convicts(p *person, kind, rule string) *kt.Evidence {
 		}
 	case kt.KindAudit:
 		o.epochUnderNote(p.t, found)
+	case kt.KindPolicy:
+		o.opened(p.t, found.Notes[0])
 	default:
 		o.newestByTiles(p.t, found.Answer)
 	}

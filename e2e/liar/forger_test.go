@@ -168,7 +168,11 @@ func (f *forger) Head(ctx context.Context, known uint64) (*ktlog.Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &ktlog.Head{Checkpoint: f.checkpoint(), Inclusion: bytes32(inclusion)}
+	last, err := tlog.ProveRecord(f.size(), f.size()-1, f)
+	if err != nil {
+		return nil, err
+	}
+	h := &ktlog.Head{Checkpoint: f.checkpoint(), Inclusion: bytes32(inclusion), Root: f.last, Last: bytes32(last)}
 	if 0 < known && int64(known) < f.size() {
 		h.Consistency, err = f.Consistency(ctx, known, uint64(f.size()))
 	}

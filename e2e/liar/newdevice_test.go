@@ -135,6 +135,7 @@ func TestA25V281AnotherLogToANewDevice(t *testing.T) {
 	lie(laptop.front, posthornv1connect.TransparencyServiceGetHeadProcedure, func(_ *posthornv1.GetHeadRequest, a *posthornv1.GetHeadResponse) {
 		a.Checkpoint, a.Config, a.Policy = shown.Checkpoint, shown.Config.Marshal(), string(shown.Policy)
 		a.Consistency, a.ConfigInclusion = nil, slices32(shown.Inclusion)
+		a.Root, a.RootInclusion = shown.Root.Marshal(), slices32(shown.Last)
 	})
 	r := laptop.linkedBy(alice)
 	if r.code != 4 || !strings.Contains(r.stderr, "V-281") || !strings.Contains(r.stderr, "posthorn transparency status") {

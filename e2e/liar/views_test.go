@@ -47,6 +47,7 @@ func (f *front) sees(v view, rosters map[account.Name]*account.Roster) {
 			return
 		}
 		a.Checkpoint, a.Consistency, a.ConfigInclusion = h.Checkpoint, slices32(h.Consistency), slices32(h.Inclusion)
+		a.Root, a.RootInclusion = h.Root.Marshal(), slices32(h.Last)
 	})
 	lie(f, posthornv1connect.TransparencyServiceGetConsistencyProcedure, func(q *posthornv1.GetConsistencyRequest, a *posthornv1.GetConsistencyResponse) {
 		proof, err := v.Consistency(context.Background(), q.GetFrom(), q.GetTo())
