@@ -236,6 +236,7 @@ type town struct {
 	*world
 	keys  string // folder with the keys of the log
 	liars map[*Client]*liar
+	log   *ktlog.Log // of the first server
 }
 
 func newTown(t *testing.T) *town {
@@ -258,6 +259,9 @@ func (tn *town) serve(kept, records store.Store) string {
 	})
 	if err != nil {
 		tn.t.Fatal(err)
+	}
+	if tn.log == nil {
+		tn.log = l
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/posthorn/posthorn/kt"
 )
 
-// maxFollowed is how many policies a device follows at one time: more than any
-// operator makes.
-const maxFollowed = 1000
+// maxChanges bounds the changes that are fetched at one time, in bytes: more than
+// those of any log whose policies name a few witnesses.
+const maxChanges = 16 << 20
 
 // followed is the log under the policy that its newest root names. Each policy
 // from the known one on has to be proved and vouched for by the one before; until
@@ -48,13 +48,17 @@ func (q *inquirer) followed(ctx context.Context, l *ledger, newest []byte, root 
 // With a refusal of what was given, it gives that.
 func (q *inquirer) follows(ctx context.Context, l *ledger, newest []byte, root kt.Root, size uint64) (changes []*kt.Change, policy *kt.Policy, err error) {
 	known := l.policy.Standing().Number
-	if root.Standing.Number-known > maxFollowed {
+	if root.Standing.Number > kt.MaxPolicies {
 		return nil, nil, &LogError{Err: reject.New("V-282", kt.ErrChange, "the newest root names a policy with an impossible number")}
 	}
+	room := maxChanges
 	for n := known; n < root.Standing.Number; n++ {
 		c, err := q.logPolicy(ctx, n+1, size)
 		if err != nil {
 			return nil, nil, err
+		}
+		if room -= len(c.Text) + len(c.Checkpoint); room < 0 {
+			return nil, nil, &LogError{Err: reject.New("V-282", kt.ErrChange, "the policies are longer than those of any log")}
 		}
 		changes = append(changes, c)
 	}
@@ -88,7 +92,7 @@ func (q *inquirer) namedPolicy(ctx context.Context, first *kt.Policy, served tra
 	root, err := kt.ParseRoot(served.Root)
 	size, _, unsigned := first.Signed(served.Checkpoint)
 	for n := uint32(0); policy.Hash() != hash; n++ {
-		if err != nil || unsigned != nil || n == min(root.Standing.Number, maxFollowed) {
+		if err != nil || unsigned != nil || n == min(root.Standing.Number, kt.MaxPolicies) {
 			return nil, another
 		}
 		c, err := q.logPolicy(ctx, n+1, size)

@@ -26,6 +26,8 @@ const (
 
 	// MaxPolicy is the length of the longest policy, in bytes.
 	MaxPolicy = 64 << 10
+	// MaxPolicies is the number of the last policy that a log can go on to.
+	MaxPolicies = 1000
 )
 
 // The kinds of keys, as the first byte of a C2SP verifier key.
@@ -173,8 +175,8 @@ func (p *Policy) Next(text []byte) (*Policy, error) {
 	if next.keys != p.keys {
 		return nil, reject.New("V-282", ErrChange, "it has other keys of the log; those never change")
 	}
-	if p.standing.Number == 1<<32-1 {
-		return nil, reject.New("V-282", ErrChange, "there are no more numbers")
+	if p.standing.Number == MaxPolicies {
+		return nil, reject.New("V-282", ErrChange, "a log has no more policies than it had")
 	}
 	next.before, next.standing = p.standing, p.standing.next(p.config, text)
 	return next, nil
@@ -215,7 +217,7 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 	var before Standing
 	before.Number = r.U32() - 1
 	r.Copy(before.Chain[:])
-	if !r.Done() || before.Number == 1<<32-1 || before.Number == 0 && before.Chain != [32]byte{} {
+	if !r.Done() || before.Number >= MaxPolicies || before.Number == 0 && before.Chain != [32]byte{} {
 		return nil, reject.New("V-180", ErrEncoding, "a policy is cut off or too long")
 	}
 	p, err := readPolicy(text, config)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthorn/posthorn/client"
 	"github.com/posthorn/posthorn/internal/reject"
+	"github.com/posthorn/posthorn/internal/visible"
 	"github.com/posthorn/posthorn/kt"
 )
 
@@ -277,7 +278,7 @@ func (a *app) printLog(v client.LogView, name string, consistent, asJSON bool) e
 	}
 	witnesses := "no witnesses"
 	if len(v.Witnesses) > 0 {
-		witnesses = "witnesses " + strings.Join(v.Witnesses, ", ")
+		witnesses = "witnesses " + visible.Text(strings.Join(v.Witnesses, ", "))
 	}
 	if v.Policy > 0 {
 		witnesses += fmt.Sprintf(", policy %d", v.Policy)

@@ -162,3 +162,47 @@ func TestPoliciesThatCannotBeUsed(t *testing.T) {
 		t.Errorf("no file: exit %d, %q", code, complaint)
 	}
 }
+
+// The operator's way to another policy: refused with what to do while its
+// witnesses are not asked, and done at once when they are.
+func TestLogPolicyCommands(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	p := beginLog(t, data)
+	w := startWitness(t, "--state", filepath.Join(t.TempDir(), "state.json"), "--log", p.Roots[0], "--log", p.Roots[1])
+	policy := w.both(t)
+	if code, _, complaint := command(t, "log", "policy", "set", policy, "--data", data); code != exitServer || !strings.Contains(complaint, "posthornd serve") {
+		t.Errorf("without a server: exit %d, %q", code, complaint)
+	}
+	s := start(t, data, "--log-interval", "10ms")
+	bad := filepath.Join(t.TempDir(), "bad")
+	if err := os.WriteFile(bad, []byte("quorum nobody\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, hint := range map[string]string{policy: "--log-witnesses", bad: "witness, group and quorum", bad + "-none": "name a file"} {
+		if code, _, complaint := command(t, "log", "policy", "set", file, "--data", data); code != exitUser || !strings.Contains(complaint, hint) || !strings.Contains(complaint, "nothing was changed") {
+			t.Errorf("%s: exit %d, %q", hint, code, complaint)
+		}
+	}
+	s.end()
+	s = start(t, data, "--log-interval", "10ms", "--log-witnesses", policy)
+	for range 2 {
+		code, out, complaint := command(t, "log", "policy", "set", policy, "--data", data, "--json")
+		var set printedPolicy
+		if err := json.Unmarshal([]byte(out), &set); err != nil || code != 0 || set.Number != 1 || len(set.Witnesses) != 2 {
+			t.Errorf("exit %d, %s, %q, %v", code, out, complaint, err)
+		}
+	}
+	code, out, _ := command(t, "log", "policy", "show", "--data", data)
+	if code != 0 || !strings.Contains(out, "quorum all-of-it\n") || strings.Contains(out, w.url) || !strings.Contains(out, "log "+p.Roots[0]+"\n") {
+		t.Errorf("exit %d, %q", code, out)
+	}
+	s.end()
+	code, out, complaint := command(t, "log", "checkpoint", "--data", data, "--json")
+	var c printedCheckpoint
+	if err := json.Unmarshal([]byte(out), &c); err != nil || code != 0 || len(c.Witnesses) != 2 || !strings.Contains(c.Policy, "quorum all-of-it") {
+		t.Errorf("exit %d, %s, %q, %v", code, out, complaint, err)
+	}
+	if code, out, complaint = command(t, "log", "verify", "--data", data); code != 0 {
+		t.Errorf("exit %d, %s, %q", code, out, complaint)
+	}
+}
