@@ -317,3 +317,23 @@ func TestA25V281PolicyThatWasHandedOver(t *testing.T) {
 	laptop.must("device", "link", "--server", laptop.front.url)
 	laptop.standsAt(2)
 }
+
+// TestA25V286PolicyForOneEpoch: the log goes on to a weaker policy and is back at
+// the old one with the next root. An auditor notices, and the log's own entries
+// convict it.
+func TestA25V286PolicyForOneEpoch(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, nil)
+	auditor := o.join("auditor")
+	auditor.must("transparency", "audit")
+	f := newForger(o)
+	f.change("witness w " + newWitness(t).key + " -\nquorum none\n")
+	f.last.Standing = kt.Standing{}
+	f.epoch()
+	auditor.front.sees(f, nil)
+	f.updates(auditor.front)
+	auditor.refused(4, "V-286", "transparency", "audit")
+	if finding, err := o.convicts(auditor, "audit", "V-286").Verify(); err != nil || !finding.Conclusive {
+		t.Errorf("%+v, %v", finding, err)
+	}
+}

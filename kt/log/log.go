@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -204,14 +205,15 @@ func (l *Log) first(ctx context.Context, config kt.Config, text []byte) (f first
 // policyText is a policy of this log: its own keys, and the witnesses of the
 // operator.
 func (l *Log) policyText(witnesses []byte) []byte {
-	text := ""
+	text, plain := "", kt.PlainPolicy(witnesses)
 	for _, key := range l.keys.Roots {
-		text += "log " + key.Verifier + "\n"
+		line := "log " + key.Verifier + "\n"
+		text, plain = text+line, bytes.Replace(plain, []byte(line), nil, 1) // as a policy has it that was printed
 	}
 	if len(witnesses) == 0 {
 		return []byte(text + "quorum none\n")
 	}
-	return append([]byte(text), kt.PlainPolicy(witnesses)...)
+	return append([]byte(text), plain...)
 }
 
 // Policy is what devices pin: the log's keys, witnesses, quorum. Until proofs are

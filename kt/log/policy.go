@@ -19,6 +19,7 @@ var ErrUnmet = errors.New("log: the checkpoints of this server do not meet the n
 // order asks for a new policy.
 type order struct {
 	text   []byte
+	wanted func() error // an error: whoever gave it has gone
 	answer chan error
 }
 
@@ -26,10 +27,10 @@ type order struct {
 // in the form of C2SP tlog-policy, as the option Witnesses; empty: nobody. The
 // witnesses that the server asks must meet the old policy and the new one. It
 // returns when the new one is in force and published; the same text again changes
-// nothing. On ErrWaiting and ErrClosed it may be in the log already. Other errors:
-// ErrPolicy, ErrUnmet.
+// nothing. On ErrWaiting and ErrClosed it may be in the log already, and will not be
+// brought into it any more. Other errors: ErrPolicy, ErrUnmet.
 func (l *Log) SetPolicy(ctx context.Context, witnesses []byte) error {
-	o := order{l.policyText(witnesses), make(chan error, 1)}
+	o := order{l.policyText(witnesses), ctx.Err, make(chan error, 1)}
 	select {
 	case l.orders <- o:
 	case <-l.ended:
@@ -49,7 +50,7 @@ func (l *Log) SetPolicy(ctx context.Context, witnesses []byte) error {
 
 // change writes the entry that names a policy. When another node was faster, that
 // is taken over first.
-func (l *Log) change(ctx context.Context, text []byte) error {
+func (l *Log) change(ctx context.Context, o order) error {
 	for {
 		if l.o.Shared {
 			if err := l.follow(ctx); err != nil {
@@ -60,14 +61,14 @@ func (l *Log) change(ctx context.Context, text []byte) error {
 			return err
 		}
 		now := l.ledger.policy()
-		if bytes.Equal(now.Text(), text) {
+		if bytes.Equal(now.Text(), o.text) {
 			return nil
 		}
-		next, err := now.Next(text)
+		next, err := now.Next(o.text)
 		if err != nil {
 			return errors.Join(ErrPolicy, err)
 		}
-		if err := l.try(ctx, next); err != nil {
+		if err := errors.Join(l.try(ctx, next), o.wanted()); err != nil {
 			return err
 		}
 		e, err := l.ledger.nextPolicy(next, uint64(l.o.Now().UnixMilli()))

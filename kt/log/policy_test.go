@@ -102,6 +102,7 @@ func TestPolicyChangesAndComesBack(t *testing.T) {
 	}
 	known = append(known, p)
 	set(t, l, one+"quorum one\n") // again: nothing new
+	set(t, l, string(p.Text()))   // and as it is printed
 	publish(t, l, recordOf("bob", 0))
 	closed(t, l)
 
@@ -191,6 +192,7 @@ func TestPolicyNeedsTheWitnessBefore(t *testing.T) {
 	if err := l.SetPolicy(short, []byte(two+"quorum two\n")); !errors.Is(err, ErrWaiting) {
 		t.Errorf("without the old witness: %v", err)
 	}
+	// Whoever gave the order has gone, so that nothing is done when the witness is back.
 	closed(t, l)
 	o.Witnesses = []byte(one + two + "group both all one two\nquorum both\n")
 	l = open(t, o)

@@ -117,7 +117,7 @@ func (l *Log) turn(ctx context.Context) error {
 	case answer := <-l.ask:
 		return l.lookFor(ctx, answer)
 	case o := <-l.orders:
-		o.answer <- l.change(ctx, o.text)
+		o.answer <- l.change(ctx, o)
 		return nil
 	case <-l.wake:
 	}
