@@ -211,16 +211,23 @@ func TestV295CopiedByAWord(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		l.showsLogin(onTheWire(show(w.seatOf(alice))))
-		_, sent := alice.Send(w.ctx, "bob", "while it lies")
-		for call, err := range map[string]error{"sync": alice.Sync(w.ctx), "run": alice.Run(w.ctx), "send": sent} {
-			if !errors.Is(err, ErrCopyUnproven) || errors.Is(err, ErrCloned) || !slices.Contains(checksIn(err), "V-295") {
-				t.Errorf("%s, %s: %v", what, call, err)
-			}
+		if err := alice.Sync(w.ctx); !errors.Is(err, ErrCopyUnproven) || errors.Is(err, ErrCloned) || !slices.Contains(checksIn(err), "V-295") {
+			t.Errorf("%s: %v", what, err)
 		}
 		w.wantIntact(alice, before)
 		l.honestAgain()
 		w.sync(alice)
 	}
+	alice = w.restart(alice)
+	l.word(api.ReasonDeviceCloned, "/Authenticate")
+	_, sent := alice.Send(w.ctx, "bob", "while it lies")
+	_, rotated := alice.RotatePrekeys(w.ctx)
+	for call, err := range map[string]error{"run": alice.Run(w.ctx), "send": sent, "rotate": rotated} {
+		if !errors.Is(err, ErrCopyUnproven) || errors.Is(err, ErrCloned) {
+			t.Errorf("%s: %v", call, err)
+		}
+	}
+	l.honestAgain()
 	w.say(alice, bob, "the server lets it in again")
 	w.sync(bob)
 	if got := w.said(bob, "alice"); !slices.Contains(got, "the server lets it in again") {
