@@ -17,7 +17,7 @@ func newLogKeys(a *app) *cobra.Command {
 		Short: "Print the log's two verifier keys, and make them before a first start",
 		Long: `Print the keys that witnesses of the log of roots need, Ed25519 and ML-DSA-44. In
 a folder without them they are made, so that witnesses know the log before its
-first start: that one binds the policy which clients ask for.`,
+first start: that one binds the policy which clients ask for until another is set.`,
 		Example: "  posthornd log keys --data /var/lib/posthorn\n  posthornd log keys --data data --json",
 		Args:    noArguments,
 	}, func(_ context.Context, q question, _ []string) error { return a.logKeys(q) })
