@@ -3,10 +3,12 @@ package client
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
 
+	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/client/localdb"
 	"github.com/posthorn/posthorn/kt"
 )
@@ -77,5 +79,33 @@ func TestPolicyIsStoredWithTheAnswerOrNotAtAll(t *testing.T) {
 	}
 	if done, err := alice.AuditLog(tn.ctx, ""); err != nil || done.View.Policy != 2 {
 		t.Errorf("policy %d, %v", done.View.Policy, err)
+	}
+}
+
+// TestPolicyThatComesDuringAnAudit: the entries that an audit is given go beyond
+// the policy that it began under.
+func TestPolicyThatComesDuringAnAudit(t *testing.T) {
+	tn := newTown(t)
+	alice := tn.person("alice")
+	key, err := note.NewEd25519VerifierKey("w", make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Appendf(nil, "witness w %s -\nquorum none\n", key)
+	var changed atomic.Bool
+	tn.liars[alice].heads(func(*posthornv1.GetHeadResponse) {
+		if changed.Swap(true) {
+			return
+		}
+		if err := tn.log.SetPolicy(tn.ctx, text); err != nil {
+			t.Error(err)
+		}
+	})
+	done, err := alice.AuditLog(tn.ctx, "")
+	if err != nil || done.View.Policy != 1 || !changed.Load() {
+		t.Errorf("policy %d, %v", done.View.Policy, err)
+	}
+	if done, err = alice.AuditLog(tn.ctx, ""); err != nil || done.From == 0 || done.View.Policy != 1 {
+		t.Errorf("once more: from %d, policy %d, %v", done.From, done.View.Policy, err)
 	}
 }
