@@ -38,9 +38,10 @@ go out to contacts before the command ends. Nothing new is no failure: there is
 no output, also when the time of --wait has run out.
 
 If the server is out of reach, what is stored here is shown and the exit code
-is 3. A device that was removed from its account shows it too, with exit code 0:
-nothing new comes to it, so --wait and --follow are refused with 4. Control characters in a text are shown as escapes such as \x1b; with
---json a parser gets every text back byte for byte.`,
+is 3. A device that was removed from its account shows it too, with exit code 0;
+nothing new comes to it, so that --wait and --follow end with 4. Control
+characters in a text are shown as escapes such as \x1b; with --json a parser gets
+every text back byte for byte.`,
 		Example: `  posthorn read
   posthorn read @bob --wait 10s
   posthorn read --follow --json
