@@ -39,8 +39,8 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 	d.start()
 	t.Cleanup(d.kill)
 	wire, url := record(t, d.url())
-	alice, bob := newTalker(t, programs, "alice", url), newTalker(t, programs, "bob", url)
-	alice.env, bob.env = append(alice.env, env), append(bob.env, env)
+	alice, bob, carol := newTalker(t, programs, "alice", url), newTalker(t, programs, "bob", url), newTalker(t, programs, "carol", url)
+	alice.env, bob.env, carol.env = append(alice.env, env), append(bob.env, env), append(carol.env, env)
 	bob.must("send", "@alice", "a start under her first prekey")
 	bob.start(filepath.Join(programs, "posthorn"), "--home", bob.home, "read", "--follow")
 	alice.start(filepath.Join(programs, "talker"), alice.home)
@@ -51,13 +51,16 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 	move(8 * aDay)
 	d.signsAnew()
 	second := []generation{alice.newestPrekey(1, &first[0]), bob.newestPrekey(1, &first[1])}
-	alice.say("bob 2") // a week without a rekey is over: a start under Bob's second prekey
+	alice.say("bob 2")
+	// Whether Alice or Bob starts their next session is chance; Carol has none.
+	carol.must("send", "@bob", "a start under his second prekey")
+	bob.meets(carol)
 	alice.holds(first[0], second[0])
 	bob.holds(first[1], second[1])
 	if got := alice.stolen(wire, bob)[first[0].hash]; !strings.Contains(got, "a start under her first prekey") {
 		t.Fatalf("a thief of Alice's profile reads %q: the test shows nothing", got)
 	}
-	if got := bob.stolen(wire, alice)[second[1].hash]; !strings.Contains(got, "text 0") {
+	if got := bob.stolen(wire, carol)[second[1].hash]; !strings.Contains(got, "a start under his second prekey") {
 		t.Fatalf("a thief of Bob's profile reads %q: the test shows nothing", got)
 	}
 
@@ -74,7 +77,7 @@ func erasePrekeys(t *testing.T, v variant, mustBeGone bool) {
 	move(70 * aDay)
 	alice.lets(second[0])
 	bob.lets(second[1])
-	if got := bob.stolen(wire, alice)[second[1].hash]; got != "" {
+	if got := bob.stolen(wire, carol)[second[1].hash]; got != "" {
 		t.Errorf("a thief of Bob's profile reads %q under his erased prekey", got)
 	}
 	for i, who := range []*talker{alice, bob} {
@@ -135,6 +138,19 @@ func (w *talker) until(what string, done func() bool) {
 			w.t.Fatalf("%s: not within %v: %s", w.name, patience, what)
 		}
 	}
+}
+
+// meets waits until somebody who has written is a contact.
+func (w *talker) meets(from *talker) {
+	w.t.Helper()
+	w.until("the first text of @"+from.name+" arrives", func() (met bool) {
+		w.inCopy(func(tx *localdb.Tx) error {
+			_, err := tx.ContactByName(account.Name(from.name))
+			met = err == nil
+			return nil
+		})
+		return met
+	})
 }
 
 // private is what the profile holds of the private half of a bundle.

@@ -133,7 +133,7 @@ func clustered(t *testing.T) (nats *bustest.Server, nodes []*daemon) {
 // arrives waits until somebody has a text, and says for how long.
 func (e *engine) arrives(t *testing.T, from account.Name, text string) time.Duration {
 	t.Helper()
-	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		messages, err := e.Inbox(t.Context(), client.Filter{From: from, All: true})
 		if err != nil && !errors.Is(err, client.ErrUnknownName) { // a first text makes the contact
 			t.Fatal(err)

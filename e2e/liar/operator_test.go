@@ -30,7 +30,7 @@ type operator struct {
 }
 
 // patience bounds what a test waits for.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 func within(t testing.TB) context.Context {
 	t.Helper()
