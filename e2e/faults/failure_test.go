@@ -66,7 +66,7 @@ func TestDiskFailsAtAnyOperation(t *testing.T) {
 // in CI.
 var shareOf = map[string]int{"sync": 15, "write": 20, "rename": 2, "create": 8}
 
-// tiles are the files of the key log. They follow from the store and are made
+// tiles are the files of the key log, and its folder. They follow from the store and are made
 // again from it, so that a failure there is not one of the store.
 const tiles = "/data/kt/"
 

@@ -17,13 +17,13 @@ type countdown struct {
 	k       int
 	verdict verdict
 	before  func() // if not nil: done before the verdict
-	pass    string // a part of paths that are not counted; empty: none
+	pass    string // a part of paths, with a slash behind each, that are not counted; empty: none
 	seen    int
 	where   string // what was spoilt
 }
 
 func (c *countdown) judge(o operation) verdict {
-	if o.kind != c.kind || c.pass != "" && strings.Contains(o.path, c.pass) {
+	if o.kind != c.kind || c.pass != "" && strings.Contains(o.path+"/", c.pass) {
 		return verdict{}
 	}
 	if c.seen++; c.seen != c.k {
