@@ -265,7 +265,7 @@ func (s *attachmentService) FinishUpload(ctx context.Context, request *posthornv
 		return nil, s.lost(ctx, who, u, err)
 	}
 	done := u
-	done.finished, done.hash, done.changed = true, nil, uint64(now.UnixMilli())
+	done.finished, done.hash, done.changed = true, digest[:], uint64(now.UnixMilli())
 	_, err = s.advance(ctx, who, u, done)
 	return &posthornv1.FinishUploadResponse{}, err
 }

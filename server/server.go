@@ -189,6 +189,15 @@ func (srv *Server) Handler() http.Handler { return srv.http.Handler }
 // without: call it first. ErrNode: the name is not to be had.
 func (srv *Server) Join(ctx context.Context) error { return srv.cluster.join(ctx) }
 
+// Others counts the other servers over the same store that live, as far as this
+// one has seen them.
+func (srv *Server) Others() int {
+	if srv.cluster.alone {
+		return 0
+	}
+	return srv.cluster.members.living()
+}
+
 // Serve answers on the listener until ctx ends, then stops within ten seconds:
 // streams are told, calls in progress finish. It closes the listener. A node
 // must have joined before, and ends with ErrNode when its name is taken over.

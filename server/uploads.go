@@ -12,6 +12,7 @@ import (
 
 	"github.com/posthorn/posthorn/account"
 	"github.com/posthorn/posthorn/api"
+	"github.com/posthorn/posthorn/internal/clock"
 	"github.com/posthorn/posthorn/internal/codec"
 	"github.com/posthorn/posthorn/server/blob"
 	"github.com/posthorn/posthorn/server/store"
@@ -24,11 +25,14 @@ import (
 //	uploads/ACCOUNT   u16 count ‖ count × upload
 //	upload            id[16] ‖ u64 size ‖ u64 offset ‖ u64 changed (ms) ‖ u8 finished ‖ v16(hash)
 //
-// hash is the state of SHA-384 after offset bytes, and empty once finished.
+// hash is the state of SHA-384 after offset bytes; once finished it is the digest,
+// or empty if a version finished it that did not keep it.
 
-func uploadsKey(id account.ID) string { return "uploads/" + id.String() }
+func uploadsKey(id account.ID) string { return uploadsPrefix + id.String() }
 
 const (
+	uploadsPrefix = "uploads/"
+
 	// maxUploads is how many files of one account are kept at a time. It bounds
 	// the record, which is written at every part.
 	maxUploads = 1000
@@ -159,6 +163,33 @@ func resumeHash(state []byte) (hash.Hash, error) {
 
 // hashState keeps the digest so far.
 func hashState(h hash.Hash) ([]byte, error) { return h.(encoding.BinaryMarshaler).MarshalBinary() }
+
+// EachAttachment shows the finished attachments of every account that have not
+// expired: id, size and SHA-384 of the sealed file. The digest is empty where
+// the record does not have it. It returns how many uploads are on their way.
+func (srv *Server) EachAttachment(ctx context.Context, visit func(id blob.ID, size uint64, digest []byte) error) (begun int, err error) {
+	now, retention := clock.Now(), srv.options.Limits.AttachmentRetention
+	for after := ""; ; {
+		some, err := srv.store.Scan(ctx, uploadsPrefix, after, 16)
+		if err != nil || len(some) == 0 {
+			return begun, err
+		}
+		for _, record := range some {
+			all, err := parseUploads(record.Val)
+			if err != nil {
+				return begun, err
+			}
+			for _, u := range all.alive(now, retention) {
+				if !u.finished {
+					begun++
+				} else if err := visit(u.id, u.size, u.hash); err != nil {
+					return begun, err
+				}
+			}
+		}
+		after = some[len(some)-1].Key
+	}
+}
 
 // checkUploads is for CheckRecord.
 func checkUploads(value []byte) error {

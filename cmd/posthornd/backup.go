@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +69,26 @@ func (a *app) backup(ctx context.Context, data, blobs, file string) (err error) 
 	if err := place(f.Name(), file); err != nil {
 		return fmt.Errorf("the backup cannot be given its name: %w", err)
 	}
-	_, err = fmt.Fprintln(a.stdout, file)
+	if _, err := fmt.Fprintln(a.stdout, file); err != nil {
+		return err
+	}
+	return a.sayMissing(ctx, data, blobs)
+}
+
+// sayMissing says when attachments are not in the backup, because they lie in a
+// bucket.
+func (a *app) sayMissing(ctx context.Context, data, blobs string) error {
+	var now moveProgress
+	at := ""
+	if err := admin.Call(ctx, data, http.MethodGet, "/migrate", nil, &now); err == nil {
+		at = now.Blobs
+	} else if at, err = stoppedBlobs(data, blobs); err != nil {
+		return nil // the backup is made all the same
+	}
+	if !isBucket(at) {
+		return nil
+	}
+	_, err := fmt.Fprintln(a.stderr, "posthornd: the attachments lie in a bucket and are not in the backup; the bucket has to be backed up with its own tools")
 	return err
 }
 
@@ -113,7 +131,31 @@ func packStopped(ctx context.Context, w io.Writer, data, blobs string) (err erro
 	if len(files) == 0 || mark != nil {
 		return notEmbedded()
 	}
+	if blobs, err = stoppedBlobs(data, blobs); err != nil {
+		return err
+	}
 	return archive.Write(ctx, w, parts(filepath.Join(data, storeFolder), data, blobs)...)
+}
+
+// stoppedBlobs is where the attachments of a server that does not run lie: as the
+// option says, or where they were moved to, or in the data folder.
+func stoppedBlobs(data, blobs string) (string, error) {
+	name, err := placeName(data, blobs)
+	if err != nil {
+		return "", err
+	}
+	moved, err := blobsMovedFrom(data)
+	if err != nil {
+		return "", err
+	}
+	if moved.refuse(name) != nil {
+		name = moved.To
+	}
+	at := placePath(data, name)
+	if _, err := os.Stat(at); blobs != "" && !isBucket(at) && err != nil {
+		return "", &failure{exitUser, "the folder of the attachments cannot be read, nothing was written: " + err.Error(), "name the folder that 'posthornd serve' was started with as --blobs"}
+	}
+	return at, nil
 }
 
 func notEmbedded() *failure {
@@ -126,7 +168,7 @@ func parts(storeAt, data, blobs string) []archive.Folder {
 	switch {
 	case blobs == "":
 		blobs = filepath.Join(data, blobsFolder)
-	case strings.HasPrefix(blobs, "s3://"):
+	case isBucket(blobs):
 		blobs = filepath.Join(storeAt, "none")
 	}
 	return []archive.Folder{
@@ -173,7 +215,7 @@ type checkpointer interface {
 
 // serveBackup answers the command backup: it copies the store, packs the copy,
 // and removes it.
-func serveBackup(kept any, o serveOptions) func(http.ResponseWriter, *http.Request) error {
+func serveBackup(kept any, files *attachmentPlace, o serveOptions) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		no := notEmbedded()
 		refused := &admin.Error{Kind: admin.KindRefused, Text: no.text, Hint: no.hint}
@@ -194,7 +236,7 @@ func serveBackup(kept any, o serveOptions) func(http.ResponseWriter, *http.Reque
 		if err != nil {
 			return err
 		}
-		if err := archive.Write(r.Context(), w, parts(at, o.data, o.files.blobs)...); err != nil {
+		if err := archive.Write(r.Context(), w, parts(at, o.data, files.path())...); err != nil {
 			panic(http.ErrAbortHandler) // the other end sees that the backup is not whole
 		}
 		return nil

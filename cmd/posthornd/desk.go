@@ -17,7 +17,7 @@ import (
 
 // openDesk answers the operator's commands on the socket in the data folder
 // until the returned function is called.
-func openDesk(srv *server.Server, kept store.Store, names *ktlog.Log, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
+func openDesk(srv *server.Server, kept store.Store, files *attachmentPlace, names *ktlog.Log, o serveOptions, l net.Listener, log *slog.Logger) (closeDesk func() error, err error) {
 	desk, err := newDesk(srv, o, l, log)
 	if err != nil {
 		return nil, err
@@ -25,8 +25,10 @@ func openDesk(srv *server.Server, kept store.Store, names *ktlog.Log, o serveOpt
 	if err := removeCheckpoints(o.data); err != nil {
 		return nil, err
 	}
-	desk.Handle("POST /backup", serveBackup(kept, o))
-	desk.Handle("POST /migrate", (&mover{kept, o.data, log}).answer)
+	desk.Handle("POST /backup", serveBackup(kept, files, o))
+	m := &mover{srv: srv, kept: kept, files: files, data: o.data, log: log}
+	desk.Handle("POST /migrate", m.answer)
+	desk.Handle("GET /migrate", m.progress)
 	desk.Handle("POST /log/policy", setPolicy(names))
 	socket, err := admin.Listen(o.data)
 	if err != nil {

@@ -38,12 +38,16 @@ func movedFrom(data string) (*moved, error) {
 }
 
 // write puts the mark into a data folder, whole and on disk, or not at all.
-func (m *moved) write(data string) error {
-	b, err := json.Marshal(m)
+func (m *moved) write(data string) error { return writeMark(data, movedFile, m) }
+
+// writeMark puts a small file into a data folder, whole and on disk. When it
+// fails the file is as it was before, or not there.
+func writeMark(data, name string, content any) error {
+	b, err := json.Marshal(content)
 	if err != nil {
 		return err
 	}
-	final := filepath.Join(data, movedFile)
+	final := filepath.Join(data, name)
 	half := final + ".half"
 	defer os.Remove(half) //nolint:errcheck // it is gone when all went well
 	if err := writeSynced(half, append(b, '\n')); err != nil {

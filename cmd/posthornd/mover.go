@@ -8,23 +8,29 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/posthorn/posthorn/internal/clock"
+	"github.com/posthorn/posthorn/server"
 	"github.com/posthorn/posthorn/server/admin"
+	"github.com/posthorn/posthorn/server/blob/blobmove"
 	"github.com/posthorn/posthorn/server/store"
 	"github.com/posthorn/posthorn/server/store/pebble"
 	"github.com/posthorn/posthorn/server/store/postgres"
 	"github.com/posthorn/posthorn/server/store/relocate"
 )
 
-// mover moves the store of this process into a database.
+// mover moves what this process keeps to other places.
 type mover struct {
-	kept store.Store
-	data string
-	log  *slog.Logger
+	srv   *server.Server
+	kept  store.Store
+	files *attachmentPlace
+	data  string
+	log   *slog.Logger
+	far   atomic.Pointer[blobmove.Sum] // how far the attachments are, while they are moved
 }
 
-var errInDatabase = &admin.Error{Kind: admin.KindRefused, Text: "the server runs on a database already; nothing was moved", Hint: "databases are moved with their own tools"}
+var errInDatabase = &admin.Error{Kind: admin.KindRefused, Text: "the server runs on a database already; nothing was moved", Hint: "databases are moved with their own tools; to move attachments alone, leave --to away"}
 
 // answer is the command behind posthornd migrate.
 func (m *mover) answer(w http.ResponseWriter, r *http.Request) error {
@@ -32,24 +38,62 @@ func (m *mover) answer(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<16)).Decode(&asked); err != nil {
 		return &admin.Error{Kind: admin.KindRefused, Text: "the request cannot be read; nothing was moved", Hint: "use the posthornd of the same version"}
 	}
-	kept, ok := m.kept.(*relocate.Store)
-	if !ok {
+	if asked.To != "" && asked.BlobsTo != "" {
+		if err := m.tryDatabase(r.Context(), asked.To); err != nil {
+			return err
+		}
+	}
+	var done moveAnswer
+	if asked.BlobsTo != "" {
+		files, err := m.moveFiles(r.Context(), asked)
+		if err != nil {
+			return err
+		}
+		done.Attachments = files
+	}
+	if asked.To != "" {
+		sum, err := m.moveStore(r.Context(), asked.To)
+		if err != nil {
+			return afterFiles(err, done.Attachments)
+		}
+		done.Sum = sum
+	}
+	done.Blobs = m.files.path()
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(done)
+}
+
+// tryDatabase finds out before anything else is moved whether a database will do.
+func (m *mover) tryDatabase(ctx context.Context, url string) error {
+	if _, ok := m.kept.(*relocate.Store); !ok || (&storeOptions{where: embedded}).name(m.data) != embedded {
 		return errInDatabase
 	}
+	target, err := postgres.OpenTarget(ctx, url, rand.Text(), (&storeOptions{accept: true}).database(m.data, m.log))
+	if err != nil {
+		return refusedMove(err)
+	}
+	return target.Close()
+}
+
+// moveStore moves mailboxes and directory.
+func (m *mover) moveStore(ctx context.Context, url string) (*store.Sum, error) {
+	kept, ok := m.kept.(*relocate.Store)
+	if !ok {
+		return nil, errInDatabase
+	}
 	var sum store.Sum
-	old, err := kept.Move(r.Context(), func(ctx context.Context, from store.Store) (to store.Store, err error) {
-		to, sum, err = m.move(ctx, from, asked.To)
+	old, err := kept.Move(ctx, func(ctx context.Context, from store.Store) (to store.Store, err error) {
+		to, sum, err = m.move(ctx, from, url)
 		return to, err
 	})
 	if err != nil {
-		return refusedMove(err)
+		return nil, refusedMove(err)
 	}
 	if err := old.Close(); err != nil {
 		m.log.Error("the embedded store, which is not used any more, was not closed in order", "error", err)
 	}
 	m.log.Info("the store was moved into a database")
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(sum)
+	return &sum, nil
 }
 
 // move copies a store into a database, compares the two and leaves the mark

@@ -148,7 +148,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	prepare(ctx, srv)
-	closeDesk, err := openDesk(srv, kept, names, o, listener, log)
+	closeDesk, err := openDesk(srv, kept, blobs, names, o, listener, log)
 	if err != nil {
 		return err
 	}

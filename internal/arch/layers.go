@@ -88,6 +88,7 @@ var forTests = []layer{
 	{pkg: "pq3/pq3test", why: "deterministic entropy and scenario runner"},
 	{pkg: "internal/refmodel", why: "a second implementation of SPEC, to compare with pq3"},
 	{pkg: "server/blob/blobtest", why: "one suite for every place that keeps attachments"},
+	{pkg: "server/blob/s3/s3test", why: "a private S3 server"},
 	{pkg: "server/store/storetest", why: "one suite of semantics for every storage engine"},
 	{pkg: "server/store/postgres/pgtest", why: "private PostgreSQL servers"},
 	{pkg: "server/bus/bustest", why: "a real NATS server that tests may hurt"},

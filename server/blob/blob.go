@@ -13,6 +13,9 @@
 //     that is finished again, change nothing.
 //  4. Removal. Remove takes a file away, finished or not, and is no error where
 //     there is none. Sweep removes by age.
+//  5. Age. A file's age counts from its finish, by the clock of whatever keeps
+//     it, until Date says from when. List shows every file that was finished
+//     before it began and that nobody removes meanwhile.
 //
 // Drivers check no digests: the server does so at the end of an upload, and the
 // device that fetches a file does so for itself. All methods may be called from
@@ -40,6 +43,12 @@ type ID [16]byte
 // String is lower-case hex, which drivers use as a name.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
+// File is one finished file in a listing.
+type File struct {
+	ID       ID
+	Finished time.Time // see Store.Finished
+}
+
 // Store keeps files. See the package text for what its methods promise.
 type Store interface {
 	// WritePart stores part n, which begins at n × PartSize. ErrNotFound when
@@ -63,6 +72,17 @@ type Store interface {
 	// Sweep deletes files finished before finished, and uploads without a new
 	// part since unfinished. It returns how many went.
 	Sweep(ctx context.Context, finished, unfinished time.Time) (int, error)
+
+	// List shows finished files, in any order and in little memory, until visit
+	// returns an error, which it returns.
+	List(ctx context.Context, visit func(File) error) error
+
+	// Finished is from when on the age of a finished file counts. ErrNotFound.
+	Finished(ctx context.Context, id ID) (time.Time, error)
+
+	// Date has the age of a finished file count from another time, to the
+	// millisecond. ErrNotFound.
+	Date(ctx context.Context, id ID, finished time.Time) error
 
 	// Close releases what the driver holds.
 	Close() error

@@ -22,6 +22,8 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		"PartsNeedTheirBeginning":         partsNeedTheirBeginning,
 		"RemovedFilesAreGone":             removedFilesAreGone,
 		"SweepGoesByAge":                  sweepGoesByAge,
+		"ListShowsFinishedFiles":          listShowsFinishedFiles,
+		"DatedFilesAgeFromThen":           datedFilesAgeFromThen,
 		"FilesDoNotMix":                   filesDoNotMix,
 		"UnknownFilesAreNotFound":         unknownFilesAreNotFound,
 		"ALostBeginningIsNoticedAtFinish": finishNeedsAllParts,
@@ -220,3 +222,83 @@ func filesDoNotMix(t *testing.T, s blob.Store) {
 }
 
 func unknownFilesAreNotFound(t *testing.T, s blob.Store) { wantNone(t, s, NewID()) }
+
+// listed are the files of a listing.
+func listed(t *testing.T, s blob.Store) map[blob.ID]time.Time {
+	t.Helper()
+	all := make(map[blob.ID]time.Time)
+	err := s.List(t.Context(), func(f blob.File) error {
+		if _, twice := all[f.ID]; twice {
+			t.Error("a file is listed twice")
+		}
+		all[f.ID] = f.Finished
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return all
+}
+
+func listShowsFinishedFiles(t *testing.T, s blob.Store) {
+	want := make(map[blob.ID]bool)
+	for range 3 {
+		id, file := NewID(), FileOf(blob.PartSize+5)
+		Write(t, s, id, file)
+		Finish(t, s, id, file)
+		want[id] = true
+	}
+	WritePart(t, s, NewID(), FileOf(5), 0)
+	all := listed(t, s)
+	if len(all) != len(want) {
+		t.Errorf("%d files listed, want %d", len(all), len(want))
+	}
+	for id := range want {
+		if at, err := s.Finished(t.Context(), id); err != nil || !at.Equal(all[id]) || time.Since(at).Abs() > time.Hour {
+			t.Errorf("finished at %v, listed at %v, %v", at, all[id], err)
+		}
+	}
+	stop := errors.New("stop")
+	if err := s.List(t.Context(), func(blob.File) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("a listing that was ended: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.List(ended, func(blob.File) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a listing that was called off: %v", err)
+	}
+}
+
+func datedFilesAgeFromThen(t *testing.T, s blob.Store) {
+	past := time.UnixMilli(time.Now().Add(-48 * time.Hour).UnixMilli())
+	if err := s.Date(t.Context(), NewID(), past); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("dating nothing: %v", err)
+	}
+	if _, err := s.Finished(t.Context(), NewID()); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("the age of nothing: %v", err)
+	}
+	old, young, file := NewID(), NewID(), FileOf(blob.PartSize+5)
+	for _, id := range []blob.ID{old, young} {
+		Write(t, s, id, file)
+		if err := s.Date(t.Context(), id, past); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("dating an upload: %v", err)
+		}
+		Finish(t, s, id, file)
+	}
+	for _, at := range []time.Time{past.Add(time.Hour), past.Add(-time.Hour), past, past} {
+		if err := s.Date(t.Context(), old, at); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Finished(t.Context(), old); err != nil || !got.Equal(at) || !listed(t, s)[old].Equal(at) {
+			t.Errorf("dated %v, is %v, listed %v, %v", at, got, listed(t, s)[old], err)
+		}
+	}
+	wantFile(t, s, old, file)
+	sweep(t, s, past, past, 0)
+	sweep(t, s, past.Add(time.Hour), past, 1)
+	wantNone(t, s, old)
+	wantFile(t, s, young, file)
+	if n := len(listed(t, s)); n != 1 {
+		t.Errorf("%d files listed after the sweep", n)
+	}
+}

@@ -183,8 +183,11 @@ func failed(step string, err error) error {
 	return fmt.Errorf("blob: cannot %s an attachment: %w", step, err)
 }
 
-// isName tells our files from others that somebody put there.
-func isName(name string) bool {
+// nameOf reads a name, and tells our files from others that somebody put there.
+func nameOf(name string) (id blob.ID, ours bool) {
 	b, err := hex.DecodeString(name)
-	return err == nil && len(b) == len(blob.ID{}) && hex.EncodeToString(b) == name
+	if err != nil || len(b) != len(id) || hex.EncodeToString(b) != name {
+		return id, false
+	}
+	return blob.ID(b), true
 }

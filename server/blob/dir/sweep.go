@@ -3,6 +3,7 @@ package dir
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,50 +16,69 @@ func (d *Dir) Sweep(ctx context.Context, finished, unfinished time.Time) (remove
 	if err != nil {
 		return removed, err
 	}
+	err = d.eachFolder(func(folder string) error {
+		n, err := sweepFolder(ctx, folder, finished)
+		removed += n
+		return err
+	})
+	return removed, err
+}
+
+// eachFolder goes through the folders that finished files are spread over.
+func (d *Dir) eachFolder(visit func(folder string) error) error {
 	folders, err := os.ReadDir(filepath.Join(d.path, files))
 	if err != nil {
-		return removed, failed("list", err)
+		return failed("list", err)
 	}
 	for _, folder := range folders {
 		if !folder.IsDir() {
 			continue
 		}
-		n, err := sweepFolder(ctx, filepath.Join(d.path, files, folder.Name()), finished)
-		removed += n
-		if err != nil {
-			return removed, err
+		if err := visit(filepath.Join(d.path, files, folder.Name())); err != nil {
+			return err
 		}
 	}
-	return removed, nil
+	return nil
 }
 
 // sweepFolder removes the files of ours in one folder that are older.
 func sweepFolder(ctx context.Context, folder string, before time.Time) (removed int, err error) {
+	err = eachEntry(ctx, folder, func(entry fs.DirEntry) error {
+		gone, err := removeOld(folder, entry, before)
+		if gone {
+			removed++
+		}
+		return err
+	})
+	return removed, err
+}
+
+// eachEntry goes through a folder of any length, a little at a time.
+func eachEntry(ctx context.Context, folder string, visit func(fs.DirEntry) error) error {
 	f, err := os.Open(folder)
 	if err != nil {
-		return 0, failed("list", err)
+		return failed("list", err)
 	}
 	defer f.Close()
 	for {
-		some, listed := f.ReadDir(256) // a folder of any length, a little at a time
+		some, listed := f.ReadDir(256)
 		for _, entry := range some {
-			gone, err := removeOld(folder, entry, before)
-			if err != nil {
-				return removed, err
-			}
-			if gone {
-				removed++
+			if err := visit(entry); err != nil {
+				return err
 			}
 		}
-		if len(some) == 0 || listed != nil || ctx.Err() != nil {
-			return removed, ctx.Err()
+		if ctx.Err() != nil || errors.Is(listed, io.EOF) {
+			return ctx.Err()
+		}
+		if listed != nil {
+			return failed("list", listed)
 		}
 	}
 }
 
 // removeOld removes one file, if it is old and still there.
 func removeOld(folder string, entry fs.DirEntry, before time.Time) (gone bool, err error) {
-	if !isName(entry.Name()) {
+	if _, ours := nameOf(entry.Name()); !ours {
 		return false, nil
 	}
 	there, err := entry.Info()

@@ -1,7 +1,8 @@
 // Package s3 keeps attachments in a bucket of an S3-compatible store. Every
 // part is an object of its own, ID/p000000 and so on, and the object ID/done,
 // which holds the length, makes the file readable; a range is put together from
-// the parts it touches. So an upload can go on after any interruption, at any
+// the parts it touches. A file that came from another place has one object more, which
+// dates it (age.go). So an upload can go on after any interruption, at any
 // server over the same bucket, without a copy on a disk and without state in the
 // store's own multipart uploads, which S3 keeps and bills until they are ended.
 package s3

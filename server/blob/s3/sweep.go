@@ -19,28 +19,53 @@ type group struct {
 	id     ours.ID
 	keys   []string
 	newest time.Time
+	since  time.Time // of the object that dates the file, if it has one
 	done   bool
 }
 
 func (g *group) add(key string, at time.Time) {
 	g.keys = append(g.keys, key)
+	_, rest, _ := strings.Cut(key, "/")
+	if since, ok := sinceOf(rest); ok {
+		if since.After(g.since) {
+			g.since = since
+		}
+		return
+	}
 	if at.After(g.newest) {
 		g.newest = at
 	}
-	g.done = g.done || strings.HasSuffix(key, "/done")
+	g.done = g.done || rest == "done"
+}
+
+// changed is from when on the age of the file or upload counts.
+func (g *group) changed() time.Time {
+	if g.done && !g.since.IsZero() {
+		return g.since
+	}
+	return g.newest
 }
 
 // Remove deletes the object that makes the file readable first.
 func (b *Bucket) Remove(ctx context.Context, id ours.ID) error {
-	g := group{id: id}
+	g, err := b.objectsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	return b.removeAll(ctx, g)
+}
+
+// objectsOf lists what there is of one file.
+func (b *Bucket) objectsOf(ctx context.Context, id ours.ID) (g group, err error) {
+	g.id = id
 	objects := b.bucket.List(&blob.ListOptions{Prefix: id.String() + "/"})
 	for {
 		o, err := objects.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return b.removeAll(ctx, g)
+			return g, nil
 		}
 		if err != nil {
-			return failed("list", err)
+			return g, failed("list", err)
 		}
 		g.add(o.Key, o.ModTime)
 	}
@@ -57,28 +82,40 @@ func (b *Bucket) removeAll(ctx context.Context, g group) error {
 	return nil
 }
 
-// Sweep lists the whole bucket and removes by the store's own times.
+// Sweep lists the whole bucket and removes by the store's own times, unless Date
+// has given a file another.
 func (b *Bucket) Sweep(ctx context.Context, finished, unfinished time.Time) (removed int, err error) {
-	var g group
-	end := func() error {
+	err = b.each(ctx, func(g group) error {
 		before := unfinished
 		if g.done {
 			before = finished
 		}
-		if len(g.keys) == 0 || !g.newest.Before(before) {
+		if !g.changed().Before(before) {
 			return nil
 		}
 		removed++
 		return b.removeAll(ctx, g)
+	})
+	return removed, err
+}
+
+// each lists the whole bucket, file by file and upload by upload.
+func (b *Bucket) each(ctx context.Context, visit func(group) error) error {
+	var g group
+	end := func() error {
+		if len(g.keys) == 0 {
+			return nil
+		}
+		return visit(g)
 	}
 	objects := b.bucket.List(nil)
 	for {
 		o, err := objects.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return removed, end()
+			return end()
 		}
 		if err != nil {
-			return removed, failed("list", err)
+			return failed("list", err)
 		}
 		id, ours := idOf(o.Key)
 		if !ours {
@@ -86,7 +123,7 @@ func (b *Bucket) Sweep(ctx context.Context, finished, unfinished time.Time) (rem
 		}
 		if id != g.id {
 			if err := end(); err != nil {
-				return removed, err
+				return err
 			}
 			g = group{id: id}
 		}
@@ -98,7 +135,8 @@ func (b *Bucket) Sweep(ctx context.Context, finished, unfinished time.Time) (rem
 func idOf(key string) (id ours.ID, ok bool) {
 	name, rest, _ := strings.Cut(key, "/")
 	b, err := hex.DecodeString(name)
-	if err != nil || len(b) != len(id) || rest != "done" && !strings.HasPrefix(rest, "p") {
+	_, dates := sinceOf(rest)
+	if err != nil || len(b) != len(id) || rest != "done" && !strings.HasPrefix(rest, "p") && !dates {
 		return id, false
 	}
 	return ours.ID(b), true
