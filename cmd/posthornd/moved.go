@@ -23,16 +23,26 @@ type moved struct {
 // movedFrom says whether the embedded store of a data folder was moved; nil:
 // it was not.
 func movedFrom(data string) (*moved, error) {
-	b, err := os.ReadFile(filepath.Join(data, movedFile))
+	m, err := readMark[moved](data, movedFile)
+	if m != nil && m.ID == "" {
+		return nil, &failure{exitUser, movedFile + " in the data folder is damaged; nothing was started", "restore it, or the data folder, from a backup"}
+	}
+	return m, err
+}
+
+// readMark reads a small file of a data folder; nil: there is none. What stands
+// in a damaged one is the zero value.
+func readMark[T any](data, name string) (*T, error) {
+	b, err := os.ReadFile(filepath.Join(data, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("whether the store was moved cannot be read: %w", err)
+		return nil, fmt.Errorf("what was moved cannot be read: %w", err)
 	}
-	m := &moved{}
-	if err := json.Unmarshal(b, m); err != nil || m.ID == "" {
-		return nil, &failure{exitUser, movedFile + " in the data folder is damaged; nothing was started", "restore it, or the data folder, from a backup"}
+	m := new(T)
+	if json.Unmarshal(b, m) != nil {
+		return new(T), nil
 	}
 	return m, nil
 }

@@ -1,12 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -24,18 +18,11 @@ type movedBlobs struct {
 }
 
 func blobsMovedFrom(data string) (*movedBlobs, error) {
-	b, err := os.ReadFile(filepath.Join(data, movedBlobsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("whether the attachments were moved cannot be read: %w", err)
-	}
-	m := &movedBlobs{}
-	if err := json.Unmarshal(b, m); err != nil || m.To == "" {
+	m, err := readMark[movedBlobs](data, movedBlobsFile)
+	if m != nil && m.To == "" {
 		return nil, &failure{exitUser, movedBlobsFile + " in the data folder is damaged; nothing was started", "remove it, and start the server with --blobs and the place that the attachments were moved to last"}
 	}
-	return m, nil
+	return m, err
 }
 
 // refuse refuses to serve from a place that was left.
