@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/posthorn/posthorn/internal/reject"
 	"github.com/posthorn/posthorn/kt"
 	ktlog "github.com/posthorn/posthorn/kt/log"
 	"github.com/posthorn/posthorn/server/admin"
@@ -135,11 +136,15 @@ func setPolicy(log *ktlog.Log) func(http.ResponseWriter, *http.Request) error {
 }
 
 func refusedPolicy(err error) error {
+	why := ""
+	if refused, ok := errors.AsType[*reject.Error](err); ok {
+		why = ": " + refused.Detail
+	}
 	switch {
 	case errors.Is(err, ktlog.ErrUnmet):
-		return &admin.Error{Kind: admin.KindRefused, Text: err.Error(), Hint: "start the server with a file for --log-witnesses that asks for the witnesses of both policies, and set the new one then"}
+		return &admin.Error{Kind: admin.KindRefused, Text: "the checkpoints of this server do not meet the new policy, so nobody would believe them any more; nothing was changed" + why, Hint: "start the server with a file for --log-witnesses that asks for the witnesses of both policies, and set the new one then"}
 	case errors.Is(err, ktlog.ErrPolicy):
-		return &admin.Error{Kind: admin.KindRefused, Text: err.Error() + "; nothing was changed", Hint: "check the lines witness, group and quorum in the file"}
+		return &admin.Error{Kind: admin.KindRefused, Text: "the file has no policy that can be used" + why + "; nothing was changed", Hint: "check the lines witness, group and quorum in the file"}
 	case errors.Is(err, ktlog.ErrWaiting):
 		return &admin.Error{
 			Kind: admin.KindFailed, Text: "the log waits for signatures of its witnesses; the new policy comes into force when they are there, if it is in the log already",
