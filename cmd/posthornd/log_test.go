@@ -158,7 +158,7 @@ func TestPoliciesThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%q: exit %d, %q", text, code, complaint)
 		}
 	}
-	if code, _, complaint := command(t, "serve", "--data", t.TempDir(), "--log-witnesses", policy+"-none"); code != exitUser || !strings.Contains(complaint, "cannot be read") {
+	if code, _, complaint := command(t, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--log-witnesses", policy+"-none"); code != exitUser || !strings.Contains(complaint, "cannot be read") {
 		t.Errorf("no file: exit %d, %q", code, complaint)
 	}
 }
