@@ -3,8 +3,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api/apitest"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/kt"
 	ktlog "github.com/posthorn/posthorn/kt/log"
@@ -81,7 +80,7 @@ func (l *liar) lie(r *http.Response) error {
 	defer l.mu.Unlock()
 	l.asked++
 	if reason := l.refuses(r.Request.URL.Path); reason != "" {
-		return refuse(r, reason, l.ahead)
+		return apitest.Refuse(r, reason, l.ahead)
 	}
 	switch path := r.Request.URL.Path; {
 	case strings.HasSuffix(path, "/FindRemoval") && l.removal != nil:
@@ -110,24 +109,6 @@ func (l *liar) refuses(path string) string {
 		}
 	}
 	return ""
-}
-
-// refuse makes an answer the refusal of a call, as a server would word it.
-func refuse(r *http.Response, reason string, ahead *posthornv1.Seat) error {
-	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason, Ahead: ahead})
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]any{
-		"code": "permission_denied", "message": "a lie",
-		"details": []any{map[string]string{"type": "posthorn.v1.ErrorDetail", "value": base64.RawStdEncoding.EncodeToString(detail)}},
-	})
-	if err != nil {
-		return err
-	}
-	r.StatusCode, r.ContentLength = http.StatusForbidden, int64(len(body))
-	r.Body, r.Header = io.NopCloser(bytes.NewReader(body)), http.Header{"Content-Type": {"application/json"}}
-	return nil
 }
 
 // word refuses calls for a reason that is not true.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -142,7 +143,7 @@ func refusedPolicy(err error) error {
 	}
 	switch {
 	case errors.Is(err, ktlog.ErrUnmet):
-		return &admin.Error{Kind: admin.KindRefused, Text: "the checkpoints of this server do not meet the new policy, so nobody would believe them any more; nothing was changed" + why, Hint: "start the server with a file for --log-witnesses that asks for the witnesses of both policies, and set the new one then"}
+		return &admin.Error{Kind: admin.KindRefused, Text: strings.TrimPrefix(ktlog.ErrUnmet.Error(), "log: ") + why, Hint: "start the server with a file for --log-witnesses that asks for the witnesses of both policies, and set the new one then"}
 	case errors.Is(err, ktlog.ErrPolicy):
 		return &admin.Error{Kind: admin.KindRefused, Text: "the file has no policy that can be used" + why + "; nothing was changed", Hint: "check the lines witness, group and quorum in the file"}
 	case errors.Is(err, ktlog.ErrWaiting):

@@ -3,8 +3,6 @@ package liar
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/posthorn/posthorn/account"
+	"github.com/posthorn/posthorn/api/apitest"
 	posthornv1 "github.com/posthorn/posthorn/api/posthorn/v1"
 	"github.com/posthorn/posthorn/api/posthorn/v1/posthornv1connect"
 )
@@ -106,7 +105,7 @@ func (f *front) answer(response *http.Response) error {
 	lie, reason := f.lies[path], f.says[path]
 	f.mu.Unlock()
 	if reason != "" {
-		return refuse(response, reason)
+		return apitest.Refuse(response, reason, nil)
 	}
 	if lie == nil || aboutCaller(response.StatusCode) && path != posthornv1connect.DirectoryServiceFindRemovalProcedure {
 		return nil
@@ -128,24 +127,6 @@ func (f *front) answer(response *http.Response) error {
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 	response.Header.Set("Content-Length", strconv.Itoa(len(changed)))
-	return nil
-}
-
-// refuse makes an answer a refusal for a reason of the liar's.
-func refuse(response *http.Response, reason string) error {
-	detail, err := proto.Marshal(&posthornv1.ErrorDetail{Reason: reason})
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]any{
-		"code": "permission_denied", "message": "a lie",
-		"details": []any{map[string]string{"type": "posthorn.v1.ErrorDetail", "value": base64.RawStdEncoding.EncodeToString(detail)}},
-	})
-	if err != nil {
-		return err
-	}
-	response.StatusCode, response.Status, response.ContentLength = http.StatusForbidden, "", int64(len(body))
-	response.Body, response.Header = io.NopCloser(bytes.NewReader(body)), http.Header{"Content-Type": {"application/json"}}
 	return nil
 }
 

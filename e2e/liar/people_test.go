@@ -50,6 +50,16 @@ func (o *operator) join(name account.Name) *person {
 	return p
 }
 
+// acquaints are two people who have written to each other.
+func (o *operator) acquaints(one, other account.Name) (a, b *person) {
+	a, b = o.join(one), o.join(other)
+	a.must("send", "@"+string(other), "hello")
+	b.must("read")
+	b.must("send", "@"+string(one), "hello yourself")
+	a.must("read")
+	return a, b
+}
+
 // move sets her clock to now and an offset.
 func (p *person) move(offset time.Duration) {
 	p.t.Helper()

@@ -16,11 +16,7 @@ import (
 func TestA31V291RemovedByAWord(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, nil)
-	alice, bob := o.join("alice"), o.join("bob")
-	alice.must("send", "@bob", "hello")
-	bob.must("read")
-	bob.must("send", "@alice", "hello yourself")
-	alice.must("read")
+	alice, bob := o.acquaints("alice", "bob")
 	for name, show := range map[string]func(*posthornv1.FindRemovalResponse){
 		"a bare word": nil,
 		"a removal without a proof": func(a *posthornv1.FindRemovalResponse) {
@@ -61,11 +57,7 @@ func TestA31V291RemovedByAWord(t *testing.T) {
 func TestA16V295CopiedByAWord(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, nil)
-	alice, bob := o.join("alice"), o.join("bob")
-	alice.must("send", "@bob", "hello")
-	bob.must("read")
-	bob.must("send", "@alice", "hello yourself")
-	alice.must("read")
+	alice, bob := o.acquaints("alice", "bob")
 	sent := len(alice.front.envelopes())
 	alice.front.refuses(posthornv1connect.AuthServiceAuthenticateProcedure, api.ReasonDeviceCloned)
 	for _, args := range [][]string{{"send", "@bob", "while it lies"}, {"read"}, {"device", "rotate"}, {"transparency", "check", "@bob"}} {

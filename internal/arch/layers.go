@@ -93,6 +93,7 @@ var forTests = []layer{
 	{pkg: "server/store/postgres/pgtest", why: "private PostgreSQL servers"},
 	{pkg: "server/bus/bustest", why: "a real NATS server that tests may hurt"},
 	{pkg: "server/servertest", why: "a real server on a loopback port"},
+	{pkg: "api/apitest", why: "answers of a server that lies"},
 	{pkg: "client/transport/newcomer", why: "devices that no server knows yet"},
 	{pkg: "internal/vectors", why: "published test vectors and their count"},
 	{pkg: "formal", why: "models of the protocol, and what decides their queries"},
